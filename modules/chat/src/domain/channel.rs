@@ -1,0 +1,29 @@
+//! A channel of a guild.
+
+use filament_kernel::id::ChannelId;
+use poem_openapi::{Enum, Object};
+use sea_orm::{DeriveActiveEnum, EnumIter};
+use serde::Serialize;
+
+/// What a channel is for.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Default, Enum, Serialize, EnumIter, DeriveActiveEnum,
+)]
+#[sea_orm(rs_type = "String", db_type = "Text", rename_all = "snake_case")]
+#[oai(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
+pub enum ChannelKind {
+    /// Messages.
+    #[default]
+    Text,
+    /// Voice, and messages beside it.
+    Voice,
+}
+
+/// A channel.
+#[derive(Debug, Clone, PartialEq, Eq, Object, Serialize)]
+pub struct Channel {
+    pub channel_id: ChannelId,
+    pub name: String,
+    pub kind: ChannelKind,
+}

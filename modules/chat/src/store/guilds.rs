@@ -1,0 +1,158 @@
+use filament_kernel::{
+    ApiError,
+    db::WriteTx,
+    id::{GuildId, UserId},
+};
+use sea_orm::{
+    ActiveValue::Set,
+    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, ExprTrait, Insert, QueryFilter, QueryOrder,
+    QuerySelect,
+    sea_query::{Expr, LikeExpr, OnConflict},
+};
+
+use super::{channels, members, roles};
+use crate::{
+    domain::{
+        guild::{Guild, Visibility, search_key},
+        roster::{Fact, Roster},
+    },
+    entity::{guild, guild_creator, guild_member},
+};
+
+/// Counts one more guild of `user`'s making, unless they have `max` already. Exact under parallel requests: the second waits for
+/// the first one's row, and then sees what it wrote.
+pub(crate) async fn count_creation(tx: &WriteTx, user: UserId, max: u32) -> Result<bool, DbErr> {
+    let none_yet = guild_creator::ActiveModel {
+        user_id: Set(user),
+        guilds: Set(0),
+    };
+    let known = OnConflict::column(guild_creator::Column::UserId)
+        .do_nothing()
+        .to_owned();
+    Insert::one(none_yet)
+        .on_conflict(known)
+        .exec_without_returning(tx)
+        .await?;
+    let raised = guild_creator::Entity::update_many()
+        .col_expr(
+            guild_creator::Column::Guilds,
+            Expr::col(guild_creator::Column::Guilds).add(1),
+        )
+        .filter(guild_creator::Column::UserId.eq(user))
+        .filter(guild_creator::Column::Guilds.lt(i64::from(max)))
+        .exec(tx)
+        .await?;
+    Ok(raised.rows_affected == 1)
+}
+
+pub(crate) async fn insert(
+    tx: &WriteTx,
+    guild: &Guild,
+    created_by: UserId,
+    now: i64,
+) -> Result<(), DbErr> {
+    let row = guild::ActiveModel {
+        guild_id: Set(guild.guild_id),
+        name: Set(guild.name.clone()),
+        name_key: Set(search_key(&guild.name)),
+        visibility: Set(guild.visibility),
+        created_by: Set(created_by),
+        created_at: Set(now),
+    };
+    Insert::one(row).exec_without_returning(tx).await?;
+    Ok(())
+}
+
+/// Up to `limit` guilds of a user after `cursor`, oldest first.
+pub(crate) async fn of_user(
+    db: &impl ConnectionTrait,
+    user: UserId,
+    cursor: Option<GuildId>,
+    limit: u64,
+) -> Result<Vec<Guild>, DbErr> {
+    let mut query = guild::Entity::find()
+        .inner_join(guild_member::Entity)
+        .filter(guild_member::Column::UserId.eq(user));
+    if let Some(cursor) = cursor {
+        query = query.filter(guild_member::Column::GuildId.gt(cursor));
+    }
+    let rows = query
+        .order_by_asc(guild_member::Column::GuildId)
+        .limit(limit)
+        .all(db)
+        .await?;
+    Ok(rows.into_iter().map(Guild::from).collect())
+}
+
+/// The ids of all guilds of a user.
+pub(crate) async fn ids_of_user(
+    db: &impl ConnectionTrait,
+    user: UserId,
+) -> Result<Vec<GuildId>, DbErr> {
+    guild_member::Entity::find()
+        .select_only()
+        .column(guild_member::Column::GuildId)
+        .filter(guild_member::Column::UserId.eq(user))
+        .into_tuple()
+        .all(db)
+        .await
+}
+
+/// Up to `limit` public guilds, oldest first, whose name holds `part`, whatever the case.
+pub(crate) async fn public(
+    db: &impl ConnectionTrait,
+    part: Option<&str>,
+    limit: u64,
+) -> Result<Vec<Guild>, DbErr> {
+    let mut query = guild::Entity::find().filter(guild::Column::Visibility.eq(Visibility::Public));
+    if let Some(part) = part {
+        query = query.filter(guild::Column::NameKey.like(holding(&search_key(part))));
+    }
+    let rows = query
+        .order_by_asc(guild::Column::GuildId)
+        .limit(limit)
+        .all(db)
+        .await?;
+    Ok(rows.into_iter().map(Guild::from).collect())
+}
+
+/// A pattern for texts that hold `part` as it is. The escape is no backslash, which the databases quote differently.
+fn holding(part: &str) -> LikeExpr {
+    let mut pattern = String::with_capacity(part.len() + 2);
+    pattern.push('%');
+    for character in part.chars() {
+        if matches!(character, '%' | '_' | '!') {
+            pattern.push('!');
+        }
+        pattern.push(character);
+    }
+    pattern.push('%');
+    LikeExpr::new(pattern).escape('!')
+}
+
+/// Reads what is kept of a guild in memory.
+pub(crate) async fn roster(
+    db: &impl ConnectionTrait,
+    id: GuildId,
+) -> Result<Option<Roster>, ApiError> {
+    let Some(guild) = guild::Entity::find_by_id(id).one(db).await? else {
+        return Ok(None);
+    };
+    let channels = channels::of_guild(db, id).await?;
+    let roles = roles::of_guild(db, id).await?;
+    let mut roster = Roster::new(guild.visibility, channels, roles);
+    for (user_id, role_ids) in members::of_guild(db, id).await? {
+        roster.apply(Fact::Member { user_id, role_ids });
+    }
+    Ok(Some(roster))
+}
+
+impl From<guild::Model> for Guild {
+    fn from(row: guild::Model) -> Self {
+        Self {
+            guild_id: row.guild_id,
+            name: row.name,
+            visibility: row.visibility,
+        }
+    }
+}

@@ -1,0 +1,116 @@
+use std::collections::HashMap;
+
+use filament_kernel::{
+    db::WriteTx,
+    id::{GuildId, RoleId, UserId},
+};
+use sea_orm::{
+    ActiveValue::Set,
+    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, Insert, QueryFilter, QueryOrder, QuerySelect,
+    sea_query::OnConflict,
+};
+
+use crate::entity::{guild_member, guild_member_role};
+
+/// Makes `user` a member with one role, unless they are one.
+pub(crate) async fn insert(
+    tx: &WriteTx,
+    guild: GuildId,
+    user: UserId,
+    role: RoleId,
+    now: i64,
+) -> Result<bool, DbErr> {
+    let member = guild_member::ActiveModel {
+        guild_id: Set(guild),
+        user_id: Set(user),
+        joined_at: Set(now),
+    };
+    let is_one = OnConflict::columns([guild_member::Column::GuildId, guild_member::Column::UserId])
+        .do_nothing()
+        .to_owned();
+    let inserted = Insert::one(member)
+        .on_conflict(is_one)
+        .exec_without_returning(tx)
+        .await?;
+    if inserted == 0 {
+        return Ok(false);
+    }
+    let held = guild_member_role::ActiveModel {
+        guild_id: Set(guild),
+        user_id: Set(user),
+        role_id: Set(role),
+    };
+    Insert::one(held).exec_without_returning(tx).await?;
+    Ok(true)
+}
+
+/// The roles that a member was given.
+pub(crate) async fn roles_of(
+    db: &impl ConnectionTrait,
+    guild: GuildId,
+    user: UserId,
+) -> Result<Vec<RoleId>, DbErr> {
+    guild_member_role::Entity::find()
+        .select_only()
+        .column(guild_member_role::Column::RoleId)
+        .filter(guild_member_role::Column::GuildId.eq(guild))
+        .filter(guild_member_role::Column::UserId.eq(user))
+        .order_by_asc(guild_member_role::Column::RoleId)
+        .into_tuple()
+        .all(db)
+        .await
+}
+
+/// Every member of a guild with the roles that they were given.
+pub(crate) async fn of_guild(
+    db: &impl ConnectionTrait,
+    guild: GuildId,
+) -> Result<Vec<(UserId, Vec<RoleId>)>, DbErr> {
+    page(db, guild, None, None).await
+}
+
+/// Up to `limit` members after `cursor`, in the order of their ids, with the roles that they were given.
+pub(crate) async fn page(
+    db: &impl ConnectionTrait,
+    guild: GuildId,
+    cursor: Option<UserId>,
+    limit: Option<u64>,
+) -> Result<Vec<(UserId, Vec<RoleId>)>, DbErr> {
+    let mut query = guild_member::Entity::find()
+        .select_only()
+        .column(guild_member::Column::UserId)
+        .filter(guild_member::Column::GuildId.eq(guild));
+    if let Some(cursor) = cursor {
+        query = query.filter(guild_member::Column::UserId.gt(cursor));
+    }
+    let members: Vec<UserId> = query
+        .order_by_asc(guild_member::Column::UserId)
+        .limit(limit)
+        .into_tuple()
+        .all(db)
+        .await?;
+    let (Some(first), Some(last)) = (members.first(), members.last()) else {
+        return Ok(Vec::new());
+    };
+    // The members of a page stand side by side, and so do their roles: a range does it, and is one statement for all sizes.
+    let held: Vec<(UserId, RoleId)> = guild_member_role::Entity::find()
+        .select_only()
+        .column(guild_member_role::Column::UserId)
+        .column(guild_member_role::Column::RoleId)
+        .filter(guild_member_role::Column::GuildId.eq(guild))
+        .filter(guild_member_role::Column::UserId.gte(*first))
+        .filter(guild_member_role::Column::UserId.lte(*last))
+        .order_by_asc(guild_member_role::Column::UserId)
+        .order_by_asc(guild_member_role::Column::RoleId)
+        .into_tuple()
+        .all(db)
+        .await?;
+    let mut roles: HashMap<UserId, Vec<RoleId>> = HashMap::with_capacity(members.len());
+    for (user, role) in held {
+        roles.entry(user).or_default().push(role);
+    }
+    Ok(members
+        .into_iter()
+        .map(|user| (user, roles.remove(&user).unwrap_or_default()))
+        .collect())
+}

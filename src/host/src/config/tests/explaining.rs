@@ -1,0 +1,156 @@
+//! What is shown of a configuration.
+
+use super::*;
+use crate::config::{aliases, layers::Layer, load::schema};
+
+#[test]
+fn defaults_and_types_agree() {
+    for spec in host::SECTIONS.iter().chain(SECTIONS) {
+        assert_eq!(
+            spec.disagreements(),
+            Vec::<String>::new(),
+            "[{}]",
+            spec.name
+        );
+    }
+}
+
+#[test]
+fn disagreements_are_found() {
+    #[derive(Deserialize, Serialize, Validate)]
+    struct Loose {
+        kept: u8,
+        #[serde(default)]
+        forgotten: u8,
+    }
+    impl Section for Loose {
+        const DEFAULTS: &'static str = "kept = 1\n# A comment.\nstray = 1\n";
+    }
+    assert_eq!(
+        SectionSpec::of::<Loose>("loose").disagreements(),
+        [
+            "loose.kept: has no comment above it",
+            "loose.stray: is in the file and not in the type",
+            "loose.forgotten: is in the type and not in the file",
+        ]
+    );
+}
+
+#[test]
+fn the_profile_changes_only_keys_that_there_are() {
+    let mut problems = Vec::new();
+    let schema = schema(SECTIONS, MODULES, &mut problems);
+    for profile in [Profile::Dev, Profile::Production] {
+        Layer::profile(profile, &schema, &mut problems);
+    }
+    assert_eq!(problems, []);
+}
+
+#[test]
+fn flat_names_of_the_host_lead_to_keys() {
+    let mut problems = Vec::new();
+    let schema = schema(&[], &[], &mut problems);
+    for (name, key) in aliases::ALIASES {
+        let section = key.split('.').next().unwrap_or(key);
+        let of_the_host = host::SECTIONS.iter().any(|spec| spec.name == section);
+        assert!(
+            !of_the_host || schema.key(key).is_some(),
+            "{name} leads nowhere"
+        );
+    }
+}
+
+#[test]
+fn a_key_is_explained_by_its_comment() {
+    let site = Site::new().file("[gateway]\n\nping_interval_secs = 40\n");
+    let loaded = site.loaded();
+    let explained = explain(&loaded, Some("gateway.ping_interval_secs"));
+    let source = Source::File {
+        path: site.path("filament.toml"),
+        line: Some(3),
+        column: None,
+    };
+    assert_eq!(
+        explained,
+        [Explanation {
+            key: "gateway.ping_interval_secs".to_owned(),
+            value: 40.into(),
+            source,
+            documentation: "Seconds between two pings; 1 to 3600.".to_owned(),
+            default: 30.into(),
+        }]
+    );
+    let text = explained[0].to_string();
+    assert!(
+        text.starts_with(
+            "# Seconds between two pings; 1 to 3600.\ngateway.ping_interval_secs = 40 ("
+        )
+    );
+    assert!(text.ends_with("filament.toml:3; default: 30)"), "{text}");
+    assert_eq!(explain(&loaded, Some("gateway")).len(), 11);
+    assert_eq!(explain(&loaded, Some("gate")), []);
+    assert_eq!(
+        nearest_key(&loaded, "gateway.ping_interval"),
+        Some("gateway.ping_interval_secs")
+    );
+}
+
+#[test]
+fn everything_is_documented() {
+    for explained in explain(&Site::new().loaded(), None) {
+        assert!(!explained.documentation.is_empty(), "{}", explained.key);
+        assert_eq!(explained.source, Source::Default, "{}", explained.key);
+        assert_eq!(explained.value, explained.default, "{}", explained.key);
+    }
+}
+
+#[test]
+fn secrets_are_redacted_everywhere() {
+    let site = Site::new()
+        .file("[auth]\npepper = \"hunter2\"\n")
+        .var(
+            "FILAMENT_DATABASE_URL",
+            "postgres://somebody:hunter2@db/filament",
+        )
+        .secret_file("FILAMENT_HCAPTCHA_SECRET_FILE", "hunter2");
+    let loaded = site.loaded();
+    let explained = explain(&loaded, None);
+    let value = |key: &str| {
+        let found = explained.iter().find(|explained| explained.key == key);
+        found.map(|explained| explained.value.clone())
+    };
+    for key in ["auth.pepper", "database.url", "auth.hcaptcha_secret"] {
+        assert_eq!(value(key), Some("[redacted]".into()), "{key}");
+    }
+    assert_eq!(
+        value("storage.attachment_root"),
+        Some(serde_json::Value::Null)
+    );
+    let texts: Vec<_> = explained.iter().map(Explanation::to_string).collect();
+    let json = serde_json::to_string(&explained).unwrap();
+    let all = format!(
+        "{loaded:?} {:?} {:?} {json} {explained:?} {texts:?}",
+        loaded.host, site.inputs
+    );
+    assert!(!all.contains("hunter2"), "{all}");
+}
+
+#[test]
+fn the_example_shows_every_setting_and_loads() {
+    let example = example(SECTIONS, MODULES);
+    let site = Site::new().file(&example);
+    let loaded = site.loaded();
+    assert!(loaded.changed_keys(&Site::new().loaded()).is_empty());
+    for explained in explain(&loaded, None) {
+        let is_shown = matches!(explained.source, Source::File { .. });
+        assert!(is_shown, "{} is not in the example", explained.key);
+    }
+    assert!(
+        example.contains("\n[auth.argon2]\n# KiB; at least 8.\nmemory_kib = 19456\n"),
+        "{example}"
+    );
+    assert!(
+        example.contains("\n[modules]\n# Whether the module auth is on.\nauth = true\n"),
+        "{example}"
+    );
+}

@@ -1,0 +1,61 @@
+//! The data folder: made private, locked against a second server, with a note of where the server listens.
+
+use std::{
+    fs::{DirBuilder, File, TryLockError},
+    io::{self, Write},
+    net::SocketAddr,
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+};
+
+use serde_json::json;
+
+/// A data folder that is ours until this is dropped.
+pub struct DataDir {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl DataDir {
+    /// Makes the folder (mode 0700) if need be, and locks it.
+    ///
+    /// # Errors
+    /// `WouldBlock` when another server has it; else what the system says.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+        let lock = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(path.join("filament.lock"))?;
+        lock.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => io::Error::new(
+                io::ErrorKind::WouldBlock,
+                format!("another server runs on the data folder {}", path.display()),
+            ),
+            TryLockError::Error(error) => error,
+        })?;
+        Ok(Self {
+            path: path.to_path_buf(),
+            _lock: lock,
+        })
+    }
+
+    /// Notes where the server listens, in `server.json`: `{"pid":…,"addr":"…"}`.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    pub fn note_address(&self, addr: SocketAddr) -> io::Result<()> {
+        let text = json!({ "pid": std::process::id(), "addr": addr.to_string() }).to_string();
+        let new = self.path.join("server.json.new");
+        let mut file = File::create(&new)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        std::fs::rename(new, self.path.join("server.json"))
+    }
+
+    /// Takes the note back.
+    pub fn forget_address(&self) {
+        let _ = std::fs::remove_file(self.path.join("server.json"));
+    }
+}

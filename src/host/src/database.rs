@@ -1,0 +1,129 @@
+//! Opening the database: SQLite with one writer, or Postgres, and bringing its schema up to date under a lock.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use filament_kernel::db::Database;
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, TransactionTrait,
+};
+use tracing::info;
+
+use crate::config::host::Database as Settings;
+
+/// What the host needs of the migrations, without knowing them. The binary hands it in.
+#[async_trait::async_trait]
+pub trait Schema: Send + Sync + 'static {
+    /// Applies what is missing.
+    async fn up(&self, db: &DatabaseConnection) -> Result<(), DbErr>;
+
+    /// All migrations in order, each with whether it is applied.
+    async fn status(&self, db: &DatabaseConnection) -> Result<Vec<(String, bool)>, DbErr>;
+}
+
+/// Connects to `url`: `sqlite://<path>` or `postgres://…`.
+///
+/// # Errors
+/// When the database cannot be reached within the connect time-out, or the file cannot be opened.
+pub async fn connect(url: &str, settings: &Settings) -> Result<Database, DbErr> {
+    if let Some(path) = url.strip_prefix("sqlite://") {
+        let path = path.split('?').next().unwrap_or(path);
+        connect_sqlite(Path::new(path), settings).await
+    } else {
+        let mut options = pool(url, settings);
+        options
+            .set_application_name("filament-server")
+            .statement_timeout(STATEMENT_TIMEOUT);
+        let pool = sea_orm::Database::connect(options).await?;
+        Ok(Database::new(pool.clone(), pool))
+    }
+}
+
+/// No statement of ours takes longer; one that does is stuck. Keeps a stalled Postgres from holding requests for ever.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(15);
+
+fn pool(url: &str, settings: &Settings) -> ConnectOptions {
+    let mut options = ConnectOptions::new(url);
+    options
+        .sqlx_logging(false)
+        .max_connections(settings.max_connections)
+        .connect_timeout(settings.connect_timeout())
+        .acquire_timeout(settings.acquire_timeout())
+        .test_before_acquire(false)
+        .test_before_acquire_if_idle_for(Duration::from_secs(5));
+    options
+}
+
+async fn connect_sqlite(path: &Path, settings: &Settings) -> Result<Database, DbErr> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)
+            .map_err(|e| DbErr::Custom(format!("cannot create {}: {e}", folder.display())))?;
+    }
+    let url = format!("sqlite://{}?mode=rwc", path.display());
+    // The writer comes first: it creates the file and turns WAL on, which needs the file for itself.
+    let writer = sea_orm::Database::connect(sqlite(&url, settings, 1)).await?;
+    let readers = sea_orm::Database::connect(sqlite(&url, settings, settings.max_connections)).await?;
+    Ok(Database::new(readers, writer))
+}
+
+fn sqlite(url: &str, settings: &Settings, connections: u32) -> ConnectOptions {
+    let mut options = pool(url, settings);
+    let busy = settings.acquire_timeout();
+    options
+        .max_connections(connections)
+        .idle_timeout(None::<Duration>)
+        .max_lifetime(None::<Duration>)
+        .map_sqlx_sqlite_opts(move |options| {
+            options
+                .busy_timeout(busy)
+                .foreign_keys(true)
+                .pragma("journal_mode", "WAL")
+                // FULL: a commit is on the disk before it is acknowledged, as in Postgres by default.
+                .pragma("synchronous", "FULL")
+                .pragma("cache_size", "-16000")
+                .pragma("temp_store", "MEMORY")
+        });
+    options
+}
+
+/// Held while migrations run, so that of several servers that start at once one migrates and the others wait.
+/// The number is arbitrary; it must stay the same.
+const MIGRATION_LOCK: i64 = 0x6669_6c61_6d65_6e74;
+
+/// Applies the missing migrations.
+///
+/// # Errors
+/// Those of the migration that failed.
+pub async fn migrate(db: &Database, schema: &Arc<dyn Schema>) -> Result<(), DbErr> {
+    let pending = |status: Vec<(String, bool)>| status.iter().filter(|(_, applied)| !applied).count();
+    match db.backend() {
+        DbBackend::Postgres => {
+            // The lock lives in a transaction of its own; ending it, however it ends, releases the lock.
+            let lock = db.read().begin().await?;
+            lock.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))
+                .await?;
+            let missing = pending(schema.status(db.read()).await?);
+            if missing > 0 {
+                info!(missing, "migrating the database");
+                schema.up(db.read()).await?;
+            }
+            lock.commit().await
+        }
+        _ => {
+            // One data folder has one server (it is locked), so the file is ours.
+            let missing = pending(schema.status(db.read()).await?);
+            if missing > 0 {
+                info!(missing, "migrating the database");
+                schema.up(db.writer()).await?;
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Whether the database answers.
+///
+/// # Errors
+/// Why it does not.
+pub async fn ping(db: &Database) -> Result<(), DbErr> {
+    db.read().execute_unprepared("SELECT 1").await.map(|_| ())
+}

@@ -1,0 +1,293 @@
+use std::{
+    any::{Any, TypeId},
+    collections::BTreeMap,
+    panic::AssertUnwindSafe,
+    time::{Duration, Instant, UNIX_EPOCH},
+};
+
+use filament_kernel::{
+    ApiError,
+    clock::Clock,
+    db::{Database, is_unreachable},
+    id::Ids,
+    log::{Applied, LogBackend, LoggedEvent, NewEvent, PendingChange, Stream},
+    scope::panic_message,
+};
+use futures_util::FutureExt;
+use sea_orm::DbErr;
+use tokio::sync::mpsc;
+use tracing::{error, warn};
+
+use super::store;
+
+/// Changes that may wait; beyond, callers are told to come back.
+const QUEUE: usize = 8_192;
+/// Changes that share a transaction at most.
+const MAX_BATCH: usize = 256;
+/// Batches of committed events that may wait for delivery before the writer waits for them.
+const DELIVERY_QUEUE: usize = 64;
+/// A transaction that takes longer is given up.
+const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(8);
+
+type Change = Box<dyn PendingChange>;
+type Output = Box<dyn Any + Send>;
+
+/// The events of one commit, in the order of their numbers within each stream.
+pub type Committed = Vec<(i64, NewEvent)>;
+
+/// The log's side towards modules.
+pub struct EventLogBackend {
+    db: Database,
+    queue: mpsc::Sender<Change>,
+}
+
+#[async_trait::async_trait]
+impl LogBackend for EventLogBackend {
+    fn enqueue(&self, change: Change) -> Result<(), Change> {
+        self.queue.try_send(change).map_err(|refused| {
+            metrics::counter!("filament_log_refused_total").increment(1);
+            refused.into_inner()
+        })
+    }
+
+    async fn read(
+        &self,
+        stream: Stream,
+        after: i64,
+        limit: u64,
+    ) -> Result<Vec<LoggedEvent>, ApiError> {
+        Ok(store::read(self.db.read(), stream, after, limit).await?)
+    }
+
+    async fn head(&self, stream: Stream) -> Result<i64, ApiError> {
+        Ok(store::head(self.db.read(), stream).await?)
+    }
+}
+
+/// The only one that writes events. Run it in a task; it ends when every [`EventLogBackend`] is gone and all is written.
+pub struct Writer {
+    db: Database,
+    clock: Clock,
+    queue: mpsc::Receiver<Change>,
+    delivery: mpsc::Sender<Committed>,
+}
+
+/// Prepares the log of a migrated database. From then on `ids` are later than anything the log knows, whatever the clock says.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn start(
+    db: &Database,
+    clock: &Clock,
+    ids: &Ids,
+) -> Result<(EventLogBackend, Writer, mpsc::Receiver<Committed>), DbErr> {
+    if let Some(latest) = store::latest_ms(db.read()).await? {
+        ids.not_before(UNIX_EPOCH + Duration::from_millis(u64::try_from(latest).unwrap_or(0)));
+    }
+    let (sender, queue) = mpsc::channel(QUEUE);
+    let (delivery, events) = mpsc::channel(DELIVERY_QUEUE);
+    let backend = EventLogBackend {
+        db: db.clone(),
+        queue: sender,
+    };
+    let writer = Writer {
+        db: db.clone(),
+        clock: clock.clone(),
+        queue,
+        delivery,
+    };
+    Ok((backend, writer, events))
+}
+
+/// What a transaction left to do once it is known to be committed.
+struct Made {
+    outputs: Vec<Output>,
+    events: Committed,
+}
+
+/// How a transaction failed.
+enum Failure {
+    /// Nothing was written. With `alone`, the fault may be of one change among several.
+    Refused { error: ApiError, alone: bool },
+    /// The commit was sent and nobody knows what came of it.
+    Unknown { made: Made, at_ms: i64, error: DbErr },
+}
+
+impl Writer {
+    /// Writes until the queue is closed and empty.
+    pub async fn run(mut self) {
+        let mut waiting = Vec::with_capacity(MAX_BATCH);
+        while self.queue.recv_many(&mut waiting, MAX_BATCH).await > 0 {
+            let batch = std::mem::take(&mut waiting);
+            metrics::histogram!("filament_log_batch_changes").record(batch.len() as f64);
+            self.write_all(batch).await;
+        }
+    }
+
+    /// Writes a batch in one transaction or, if that is refused, each change in its own.
+    async fn write_all(&self, batch: Vec<Change>) {
+        match self.write(&batch).await {
+            Ok(made) => self.finish(batch, made).await,
+            Err(Failure::Refused { alone: false, .. }) if batch.len() > 1 => {
+                for change in batch {
+                    let one = vec![change];
+                    match self.write(&one).await {
+                        Ok(made) => self.finish(one, made).await,
+                        Err(failure) => self.fail(one, failure).await,
+                    }
+                }
+            }
+            Err(failure) => self.fail(batch, failure).await,
+        }
+    }
+
+    async fn write(&self, batch: &[Change]) -> Result<Made, Failure> {
+        let refused = |error: ApiError| {
+            let alone = error.code() == filament_kernel::ErrorCode::SERVICE_UNAVAILABLE;
+            Failure::Refused { error, alone }
+        };
+        let work = AssertUnwindSafe(self.transact(batch)).catch_unwind();
+        match tokio::time::timeout(TRANSACTION_TIMEOUT, work).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(panic)) => {
+                let message = panic_message(&*panic);
+                error!(message, "a change panicked");
+                Err(refused(ApiError::internal(format!("panic: {message}"))))
+            }
+            Err(_) => Err(refused(ApiError::unavailable(
+                "the database did not answer in time",
+            ))),
+        }
+    }
+
+    async fn transact(&self, batch: &[Change]) -> Result<Made, Failure> {
+        let refuse = |error: DbErr| Failure::Refused {
+            alone: is_unreachable(&error),
+            error: error.into(),
+        };
+        let tx = self.db.begin().await.map_err(refuse)?;
+        let mut outputs = Vec::with_capacity(batch.len());
+        let mut events: Vec<NewEvent> = Vec::with_capacity(batch.len());
+        for run in runs(batch) {
+            let changes: Vec<&dyn PendingChange> = run.iter().map(|change| &**change).collect();
+            let applied = changes[0]
+                .apply(&changes, &tx)
+                .await
+                .map_err(|error| Failure::Refused { error, alone: false })?;
+            for Applied { output, events: new } in applied {
+                outputs.push(output);
+                events.extend(new);
+            }
+        }
+        let mut counts = BTreeMap::<Stream, i64>::new();
+        for event in &events {
+            *counts.entry(event.topic.stream).or_default() += 1;
+        }
+        let now_ms = self.clock.now_ms();
+        let mut next = store::take_numbers(&tx, &counts, now_ms)
+            .await
+            .map_err(refuse)?;
+        let events: Committed = events
+            .into_iter()
+            .map(|event| {
+                let number = next.entry(event.topic.stream).or_default();
+                *number += 1;
+                (*number - 1, event)
+            })
+            .collect();
+        store::append(&tx, &events, now_ms).await.map_err(refuse)?;
+        let made = Made { outputs, events };
+        match tx.commit().await {
+            Ok(()) => Ok(made),
+            Err(error) => Err(Failure::Unknown {
+                made,
+                at_ms: now_ms,
+                error,
+            }),
+        }
+    }
+
+    /// Brings memory up to date and answers the callers, then hands the events on.
+    async fn finish(&self, batch: Vec<Change>, made: Made) {
+        metrics::counter!("filament_log_changes_total").increment(batch.len() as u64);
+        metrics::counter!("filament_log_events_total").increment(made.events.len() as u64);
+        for (change, output) in batch.into_iter().zip(made.outputs) {
+            // `committed` is the module's code; a panic in it must not take the log down.
+            let told = std::panic::catch_unwind(AssertUnwindSafe(|| change.succeed(output)));
+            if let Err(panic) = told {
+                error!(message = panic_message(&*panic), "a committed change panicked");
+            }
+        }
+        if !made.events.is_empty() {
+            let _ = self.delivery.send(made.events).await;
+        }
+    }
+
+    async fn fail(&self, batch: Vec<Change>, failure: Failure) {
+        match failure {
+            Failure::Refused { error, .. } => {
+                let mut batch = batch.into_iter();
+                let code = error.code();
+                let message = error.message().to_string();
+                if let Some(first) = batch.next() {
+                    first.fail(error);
+                }
+                for change in batch {
+                    change.fail(ApiError::new(code, message.clone()));
+                }
+            }
+            Failure::Unknown { made, at_ms, error } => {
+                warn!(%error, "a commit was cut off; finding out whether it was made");
+                let first = made.events.first().cloned();
+                if self.was_made(first, at_ms).await {
+                    self.finish(batch, made).await;
+                } else {
+                    for change in batch {
+                        change.fail(ApiError::unavailable("the database was cut off; nothing was written"));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Asks the database, for as long as it takes, whether a commit with an unknown end was made. Nothing else can be written
+    /// meanwhile: whoever writes next must know the numbers. The transaction is all or nothing, so one event answers for all.
+    async fn was_made(&self, first: Option<(i64, NewEvent)>, at_ms: i64) -> bool {
+        let Some((number, event)) = first else {
+            return false;
+        };
+        let mut wait = Duration::from_millis(50);
+        let since = Instant::now();
+        loop {
+            match store::contains(self.db.writer(), number, &event, at_ms).await {
+                Ok(answer) => return answer,
+                Err(error) => {
+                    warn!(%error, waited = ?since.elapsed(), "the database is away");
+                }
+            }
+            if self.queue.is_closed() && since.elapsed() > Duration::from_secs(10) {
+                return false;
+            }
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(Duration::from_secs(2));
+        }
+    }
+}
+
+/// Splits a batch into runs of changes that may be applied by one call, keeping the order.
+fn runs(batch: &[Change]) -> Vec<&[Change]> {
+    let mut found = Vec::new();
+    let mut rest = batch;
+    while let Some(first) = rest.first() {
+        let kind: TypeId = first.kind();
+        let length = rest
+            .iter()
+            .take(first.batch_limit())
+            .take_while(|change| change.kind() == kind)
+            .count();
+        let (run, later) = rest.split_at(length);
+        found.push(run);
+        rest = later;
+    }
+    found
+}

@@ -1,0 +1,142 @@
+use filament_kernel::{ApiError, ErrorCode};
+use poem::{
+    Error, Response,
+    error::{MethodNotAllowedError, NotFoundError, ReadBodyError},
+    http::{StatusCode, header},
+};
+use poem_openapi::error::{
+    ContentTypeError, ParseParamError, ParsePathError, ParseRequestPayloadError,
+};
+use tracing::error;
+
+use crate::snapshot::{Absence, Snapshot};
+
+/// What a module's absence answers.
+fn absent(module: &str, absence: Absence) -> ApiError {
+    match absence {
+        Absence::Disabled => ApiError::new(
+            ErrorCode::MODULE_DISABLED,
+            format!("the module `{module}` is switched off"),
+        ),
+        Absence::Unavailable => {
+            ApiError::unavailable(format!("the module `{module}` is not up"))
+                .retry_after(std::time::Duration::from_secs(1))
+        }
+    }
+}
+
+/// Any error that a request ended with, as one of ours.
+pub(super) fn api_error(error: Error, snapshot: &Snapshot, path: &str) -> ApiError {
+    let error = match error.downcast::<ApiError>() {
+        Ok(ours) => return ours,
+        Err(error) => error,
+    };
+    let invalid = |message: String| ApiError::new(ErrorCode::INVALID_REQUEST, message);
+    if error.is::<NotFoundError>() {
+        return match snapshot.absent_owner(path) {
+            Some((module, absence)) => absent(module, absence),
+            None => ApiError::not_found(),
+        };
+    }
+    if error.is::<MethodNotAllowedError>() {
+        // A path may be served for one method by a module that is on, and for another by one that is off.
+        return ApiError::new(
+            ErrorCode::METHOD_NOT_ALLOWED,
+            format!("this path allows {}", snapshot.methods(path).join(", ")),
+        );
+    }
+    if let Some(param) = error.downcast_ref::<ParseParamError>() {
+        return invalid(format!("{}: {}", param.name, plain(&param.reason)));
+    }
+    if let Some(param) = error.downcast_ref::<ParsePathError>() {
+        // The framework numbers the parameters of a path: param0, param1 …
+        let name = param
+            .name
+            .strip_prefix("param")
+            .and_then(|number| number.parse().ok())
+            .and_then(|number: usize| snapshot.parameter(path, number))
+            .unwrap_or(param.name);
+        return invalid(format!("{name}: {}", plain(&param.reason)));
+    }
+    if let Some(body) = error.downcast_ref::<ParseRequestPayloadError>() {
+        return invalid(format!("the body is not acceptable: {}", plain(&body.reason)));
+    }
+    if error.is::<ContentTypeError>() {
+        return ApiError::new(ErrorCode::UNSUPPORTED_MEDIA_TYPE, error.to_string().replace('`', ""));
+    }
+    if let Some(body) = error.downcast_ref::<ReadBodyError>() {
+        return match body {
+            ReadBodyError::Io(io) if is_over_limit(io) => too_large(snapshot.http.max_body_bytes),
+            ReadBodyError::PayloadTooLarge => too_large(snapshot.http.max_body_bytes),
+            _ => invalid("the body could not be read to its end".to_string()),
+        };
+    }
+    by_status(error)
+}
+
+/// 413.
+pub(super) fn too_large(limit: usize) -> ApiError {
+    ApiError::new(
+        ErrorCode::PAYLOAD_TOO_LARGE,
+        format!("the body is longer than {limit} bytes"),
+    )
+}
+
+fn is_over_limit(io: &std::io::Error) -> bool {
+    io.get_ref()
+        .is_some_and(|inner| inner.is::<http_body_util::LengthLimitError>())
+}
+
+/// The framework wraps what a type says: `failed to parse "string(ulid)": must be an id`.
+fn plain(reason: &str) -> &str {
+    match reason.strip_prefix("failed to parse \"") {
+        Some(rest) => rest.split_once("\": ").map_or(reason, |(_, said)| plain(said)),
+        None => reason,
+    }
+}
+
+fn by_status(error: Error) -> ApiError {
+    let said = error.to_string();
+    let code = match error.status().as_u16() {
+        400 => ErrorCode::INVALID_REQUEST,
+        401 => return ApiError::unauthenticated(),
+        403 => ErrorCode::FORBIDDEN,
+        404 => return ApiError::not_found(),
+        405 => ErrorCode::METHOD_NOT_ALLOWED,
+        408 => ErrorCode::REQUEST_TIMEOUT,
+        413 => ErrorCode::PAYLOAD_TOO_LARGE,
+        415 => ErrorCode::UNSUPPORTED_MEDIA_TYPE,
+        429 => ErrorCode::RATE_LIMITED,
+        503 => ErrorCode::SERVICE_UNAVAILABLE,
+        status if status < 500 => ErrorCode::INVALID_REQUEST,
+        _ => return ApiError::internal(said),
+    };
+    ApiError::new(code, said)
+}
+
+/// The one shape of a failure. Its inside goes to the log.
+pub(super) fn render(error: &ApiError, request_id: &str) -> Response {
+    let code = error.code();
+    if code.status >= 500 {
+        let cause = error.cause().map(ToString::to_string);
+        error!(request_id, code = code.word, message = error.message(), cause, "a request failed");
+    } else if let Some(cause) = error.cause() {
+        tracing::debug!(request_id, code = code.word, %cause, "a request was refused");
+    }
+    let body = serde_json::json!({
+        "error": code.word,
+        "message": error.message(),
+        "request_id": request_id,
+    });
+    let mut response = Response::builder()
+        .status(StatusCode::from_u16(code.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR))
+        .header(header::CONTENT_TYPE, "application/json; charset=utf-8");
+    if let Some(wait) = error.wait() {
+        let secs = wait.as_millis().div_ceil(1000).max(1);
+        response = response.header(header::RETRY_AFTER, secs.to_string());
+    }
+    if code.status == 401 {
+        response = response.header(header::WWW_AUTHENTICATE, "Bearer");
+    }
+    response.body(body.to_string())
+}

@@ -1,0 +1,66 @@
+use std::{
+    net::{IpAddr, Ipv6Addr},
+    sync::Arc,
+    time::Duration,
+};
+
+use filament_kernel::limits::RateLimit;
+use ipnet::IpNet;
+
+use crate::config::Loaded;
+
+/// What one generation's configuration says about HTTP, ready for use.
+pub struct HttpSettings {
+    /// The limit on all requests of one address.
+    pub per_ip: Arc<RateLimit<IpAddr>>,
+    /// A request that takes longer is answered 408.
+    pub request_timeout: Duration,
+    /// A longer body is answered 413.
+    pub max_body_bytes: usize,
+    /// Only these may say whom they speak for.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Who may read `/metrics`.
+    pub metrics_readers: Vec<IpNet>,
+    /// Whether answers are compressed for those who accept it.
+    pub compression: bool,
+}
+
+impl HttpSettings {
+    /// The settings of `config`; a limit that stays the same goes on counting where `old` stands.
+    pub fn reusing(old: &Self, config: &Loaded) -> Self {
+        let rate = config.host.http.rate_limit_requests_per_minute;
+        let per_ip = if old.per_ip.rate() == rate {
+            old.per_ip.clone()
+        } else {
+            Arc::new(RateLimit::per_minute(rate))
+        };
+        Self {
+            per_ip,
+            ..Self::new(config)
+        }
+    }
+
+    /// The settings of `config`.
+    pub fn new(config: &Loaded) -> Self {
+        let http = &config.host.http;
+        Self {
+            per_ip: Arc::new(RateLimit::per_minute(http.rate_limit_requests_per_minute)),
+            request_timeout: http.request_timeout(),
+            max_body_bytes: http.max_json_body_bytes,
+            trusted_proxies: config.host.server.trusted_proxy_cidrs.clone(),
+            metrics_readers: http.metrics_allowed_cidrs.clone(),
+            compression: http.compression,
+        }
+    }
+}
+
+/// The address that limits count by: an IPv6 customer has a whole /64, so that is one.
+pub(crate) fn limit_key(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V6(v6) => {
+            let network = u128::from(v6) & !u128::from(u64::MAX);
+            Ipv6Addr::from(network).into()
+        }
+        v4 => v4,
+    }
+}

@@ -1,0 +1,19 @@
+//! One way for anything to change: start, toggle, reload and recovery from a panic are the same algorithm, run by one task.
+//!
+//! Load, validate, diff, plan, prepare, probe, **commit**, drain. The commit is one atomic swap of the
+//! [`Snapshot`](crate::snapshot::Snapshot); whatever fails before it leaves the running generation as it was and says why.
+//!
+//! - [`plan`]: what a configuration means for what runs; pure.
+//! - [`state`]: the state of each module, desired and observed.
+//! - [`change`]: carries a plan out.
+//! - [`task`]: the task that all triggers go through, and what it does about panics and failed starts.
+
+mod change;
+mod plan;
+mod state;
+mod task;
+
+pub use change::{Machinery, Refusal};
+pub use plan::{Action, Plan, Reason};
+pub use state::{ModuleStatus, States, Phase};
+pub use task::{Handle, Report, start};

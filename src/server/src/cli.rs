@@ -1,0 +1,117 @@
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use filament_kernel::config::Profile;
+
+/// A self-hosted chat server
+#[derive(Debug, Parser)]
+#[command(version, about, after_help = EXIT_CODES)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) source: SourceArguments,
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done · 1 refused or not found · 64 command line · 69 database or running server out \
+of reach · 70 fault of the program · 73 data folder or address not usable · 75 stopped, but not within the grace time · 78 \
+configuration";
+
+#[derive(Debug, Args)]
+pub(crate) struct SourceArguments {
+    /// The configuration file (default: FILAMENT_CONFIG, or filament.toml in the current folder)
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// The profile (default: FILAMENT_PROFILE, or dev)
+    #[arg(long, global = true, value_enum)]
+    pub(crate) profile: Option<ProfileArgument>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum ProfileArgument {
+    Dev,
+    Production,
+}
+
+impl From<ProfileArgument> for Profile {
+    fn from(profile: ProfileArgument) -> Self {
+        match profile {
+            ProfileArgument::Dev => Self::Dev,
+            ProfileArgument::Production => Self::Production,
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the server (the default)
+    Serve,
+    /// Make the running server read its configuration; prints the plan and waits until it is carried out or refused
+    Reload {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Check or explain the configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// The state of the modules of the running server, or the catalogue when none runs
+    Modules {
+        /// Print JSON
+        #[arg(long, global = true)]
+        json: bool,
+        #[command(subcommand)]
+        command: Option<ModulesCommand>,
+    },
+    /// Print the OpenAPI document; needs no database
+    Openapi {
+        /// Only these modules, separated by commas (default: those that the configuration has on)
+        #[arg(long, value_delimiter = ',', value_name = "IDS")]
+        modules: Option<Vec<String>>,
+    },
+    /// Bring the database's schema up to date, or show where it is
+    Migrate {
+        #[command(subcommand)]
+        command: Option<MigrateCommand>,
+        /// Print JSON
+        #[arg(long, global = true)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Report every problem of the configuration at once
+    Check {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show values, where they come from and what they mean; secrets stay hidden
+    Explain {
+        /// A key or a section (default: everything)
+        key: Option<String>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print a configuration file with every key, its documentation and its default
+    Example,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ModulesCommand {
+    /// Why a module is, or is not, up
+    Why {
+        /// The module's id
+        id: String,
+    },
+}
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub(crate) enum MigrateCommand {
+    /// Show each migration and whether it is applied
+    Status,
+    /// Apply what is missing (the default)
+    Up,
+}

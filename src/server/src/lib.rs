@@ -1,0 +1,63 @@
+//! `filament-server`: the command line around the host, and the list of modules.
+//!
+//! The library exists so that a program with modules of its own is a two-line `main`:
+//!
+//! ```no_run
+//! fn main() -> std::process::ExitCode {
+//!     let mut modules = filament_server::modules();
+//!     // modules.push(filament_host::catalogue::module::<MyModule>());
+//!     filament_server::main(modules)
+//! }
+//! ```
+
+mod cli;
+mod commands;
+mod exit;
+mod modules;
+mod schema;
+
+pub use exit::Exit;
+pub use modules::modules;
+pub use schema::ProductSchema;
+
+use std::{process::ExitCode, sync::Arc};
+
+use clap::Parser;
+use filament_host::{
+    catalogue::{AnyModule, Catalogue},
+    server::Product,
+};
+
+/// Runs the command line of a server with these modules, and answers the process's exit code.
+pub fn main(modules: Vec<Box<dyn AnyModule>>) -> ExitCode {
+    let arguments = match cli::Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Ok.into() };
+        }
+    };
+    let catalogue = match Catalogue::new(modules) {
+        Ok(catalogue) => Arc::new(catalogue),
+        Err(conflicts) => {
+            eprintln!("the modules of this build contradict each other:\n{}", conflicts.join("\n"));
+            return Exit::Software.into();
+        }
+    };
+    let product = Product {
+        catalogue,
+        schema: Arc::new(ProductSchema),
+    };
+    match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => {
+            let exit = runtime.block_on(commands::run(arguments, product));
+            // What still blocks (a hash under way) is not worth waiting for.
+            runtime.shutdown_background();
+            exit.into()
+        }
+        Err(error) => {
+            eprintln!("the runtime cannot be started: {error}");
+            Exit::Software.into()
+        }
+    }
+}
