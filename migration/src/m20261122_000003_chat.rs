@@ -15,7 +15,9 @@ fn belongs_to(
     parent_columns: &[&'static str],
 ) -> ForeignKeyCreateStatement {
     let mut key = ForeignKey::create();
-    key.from_tbl(table).to_tbl(parent).on_delete(ForeignKeyAction::Cascade);
+    key.from_tbl(table)
+        .to_tbl(parent)
+        .on_delete(ForeignKeyAction::Cascade);
     for column in columns {
         key.from_col(*column);
     }
@@ -54,7 +56,12 @@ impl MigrationTrait for Migration {
                 .col(text("kind"))
                 .col(integer("created_at"))
                 .primary_key(Index::create().col("guild_id").col("channel_id"))
-                .foreign_key(&mut belongs_to("channels", &["guild_id"], "guilds", &["guild_id"]))
+                .foreign_key(&mut belongs_to(
+                    "channels",
+                    &["guild_id"],
+                    "guilds",
+                    &["guild_id"],
+                ))
                 .to_owned(),
             // `permissions` is a set of bits; their places are those of the chat module's `Permission`.
             Table::create()
@@ -66,7 +73,12 @@ impl MigrationTrait for Migration {
                 .col(integer("position"))
                 .col(integer("permissions"))
                 .primary_key(Index::create().col("guild_id").col("role_id"))
-                .foreign_key(&mut belongs_to("roles", &["guild_id"], "guilds", &["guild_id"]))
+                .foreign_key(&mut belongs_to(
+                    "roles",
+                    &["guild_id"],
+                    "guilds",
+                    &["guild_id"],
+                ))
                 .to_owned(),
             Table::create()
                 .table("guild_members")
@@ -74,14 +86,24 @@ impl MigrationTrait for Migration {
                 .col(id(manager, "user_id").not_null())
                 .col(integer("joined_at"))
                 .primary_key(Index::create().col("guild_id").col("user_id"))
-                .foreign_key(&mut belongs_to("guild_members", &["guild_id"], "guilds", &["guild_id"]))
+                .foreign_key(&mut belongs_to(
+                    "guild_members",
+                    &["guild_id"],
+                    "guilds",
+                    &["guild_id"],
+                ))
                 .to_owned(),
             Table::create()
                 .table("guild_member_roles")
                 .col(id(manager, "guild_id").not_null())
                 .col(id(manager, "user_id").not_null())
                 .col(id(manager, "role_id").not_null())
-                .primary_key(Index::create().col("guild_id").col("user_id").col("role_id"))
+                .primary_key(
+                    Index::create()
+                        .col("guild_id")
+                        .col("user_id")
+                        .col("role_id"),
+                )
                 .foreign_key(&mut belongs_to(
                     "guild_member_roles",
                     &["guild_id", "user_id"],

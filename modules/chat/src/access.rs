@@ -21,7 +21,11 @@ pub(crate) struct Membership {
 }
 
 impl Membership {
-    pub(crate) async fn of(state: &State, user_id: UserId, guild: GuildId) -> Result<Self, ApiError> {
+    pub(crate) async fn of(
+        state: &State,
+        user_id: UserId,
+        guild: GuildId,
+    ) -> Result<Self, ApiError> {
         let guild = state.guild(guild).await?;
         let membership = Self { guild, user_id };
         membership.now()?;
@@ -30,7 +34,9 @@ impl Membership {
 
     /// What the member is and may do at this moment.
     pub(crate) fn now(&self) -> Result<Member, ApiError> {
-        self.guild.member(self.user_id).ok_or_else(ApiError::not_found)
+        self.guild
+            .member(self.user_id)
+            .ok_or_else(ApiError::not_found)
     }
 
     pub(crate) fn guild(&self) -> &Guild {
@@ -57,7 +63,10 @@ impl ChannelAccess {
         channel_id: ChannelId,
     ) -> Result<Self, ApiError> {
         let membership = Membership::of(state, user_id, guild).await?;
-        let access = Self { membership, channel_id };
+        let access = Self {
+            membership,
+            channel_id,
+        };
         access.now()?;
         Ok(access)
     }

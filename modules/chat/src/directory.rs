@@ -47,11 +47,7 @@ impl Guild {
     }
 
     /// Up to `limit` channels after `cursor`, oldest first.
-    pub(crate) fn channels_after(
-        &self,
-        cursor: Option<ChannelId>,
-        limit: usize,
-    ) -> Vec<Channel> {
+    pub(crate) fn channels_after(&self, cursor: Option<ChannelId>, limit: usize) -> Vec<Channel> {
         use std::ops::Bound::{Excluded, Unbounded};
         self.roster()
             .channels
@@ -298,7 +294,10 @@ mod tests {
 
         let guild = loaded.expect("loads").expect("there is one");
         for user in [early, late] {
-            assert_eq!(guild.member(user).map(|m| m.standing), Some(Standing::Moderator));
+            assert_eq!(
+                guild.member(user).map(|m| m.standing),
+                Some(Standing::Moderator)
+            );
         }
         assert_eq!(guild.channels_after(None, 9), [channel]);
 
@@ -361,7 +360,9 @@ mod tests {
         };
         let waits = async {
             started.notified().await;
-            directory.get(world.guild, async || Ok(Some(world.roster()))).await
+            directory
+                .get(world.guild, async || Ok(Some(world.roster())))
+                .await
         };
         let (given_up, found) = tokio::join!(gives_up, waits);
         assert!(given_up.is_err());

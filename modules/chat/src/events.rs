@@ -80,7 +80,12 @@ pub(crate) fn publish_presence(
         status,
     };
     let data = text(&update)?;
-    gateway.publish(Stream::Guild(guild_id).into(), PRESENCE_UPDATE, &data, Some(user_id));
+    gateway.publish(
+        Stream::Guild(guild_id).into(),
+        PRESENCE_UPDATE,
+        &data,
+        Some(user_id),
+    );
     Ok(())
 }
 

@@ -77,7 +77,10 @@ mod tests {
             let bytes = body(answer);
             let value: serde_json::Value = serde_json::from_slice(&bytes).expect("is JSON");
             assert!(bytes.len() <= MAX_ANSWER_BYTES);
-            (value["words"].as_array().map_or(0, Vec::len), value["next"].as_u64())
+            (
+                value["words"].as_array().map_or(0, Vec::len),
+                value["next"].as_u64(),
+            )
         };
         assert_eq!(page(vec!["a".repeat(600); 100]), (100, None));
         let (kept, next) = page(vec!["a".repeat(700); 100]);

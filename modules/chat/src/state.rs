@@ -44,7 +44,9 @@ impl State {
         Self {
             directory: Directory::of_host(&host.ids),
             joins_by_ip: RateLimit::per_minute(config.directory_join_requests_per_minute_per_ip),
-            joins_by_user: RateLimit::per_minute(config.directory_join_requests_per_minute_per_user),
+            joins_by_user: RateLimit::per_minute(
+                config.directory_join_requests_per_minute_per_user,
+            ),
             messages_total: metrics::counter!(MESSAGES_TOTAL),
             guild_loads_total: metrics::counter!(GUILD_LOADS_TOTAL),
             config,

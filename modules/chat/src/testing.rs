@@ -1,6 +1,7 @@
-//! A world for the crate's own tests: a migrated SQLite database, and changes that are applied without a host.
+//! A world for the crate's own tests: a migrated SQLite database, a log that writes one change at a time, and
+//! nobody on the gateway.
 
-use std::{net::IpAddr, path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc};
 
 use filament_kernel::{
     ApiError, Required,
@@ -9,17 +10,18 @@ use filament_kernel::{
     config::Section,
     db::{Database, WriteTx},
     gateway::Gateway,
-    id::{ChannelId, GuildId, Ids, SessionId, UserId},
+    id::{GuildId, Ids, SessionId, UserId},
     log::{Change, EventLog, LogBackend, LoggedEvent, NewEvent, PendingChange, Stream, Topic},
     module::Host,
     ports::{Account, Accounts},
     scope::ScopeOwner,
 };
 use filament_migration::{Migrator, MigratorTrait};
+use tokio::sync::mpsc;
 
 use crate::{
     Config,
-    access::Membership,
+    access::{ChannelAccess, Membership},
     changes,
     domain::{channel::ChannelKind, guild::Visibility},
     state::State,
@@ -27,7 +29,6 @@ use crate::{
 
 pub(crate) struct World {
     pub(crate) state: Arc<State>,
-    log: Arc<Log>,
     _scope: ScopeOwner,
     _folder: tempfile::TempDir,
 }
@@ -38,12 +39,18 @@ impl World {
         let url = format!("sqlite://{}/test.db?mode=rwc", folder.path().display());
         let mut options = sea_orm::ConnectOptions::new(url);
         options.max_connections(1).sqlx_logging(false);
-        let connection = sea_orm::Database::connect(options).await.expect("a database");
+        let connection = sea_orm::Database::connect(options)
+            .await
+            .expect("a database");
         Migrator::up(&connection, None).await.expect("migrates");
         let db = Database::new(connection.clone(), connection);
-        let log = Arc::new(Log(db.clone()));
+
+        let scope = ScopeOwner::new(|_| {});
+        scope.start();
+        let (queue, changes) = mpsc::unbounded_channel();
+        scope.scope().task("log", write_all(db.clone(), changes));
         let host = Host {
-            log: EventLog::new(log.clone()),
+            log: EventLog::new(Arc::new(Queue(queue))),
             db,
             gateway: Arc::new(Nobody),
             audit: Arc::new(Nobody),
@@ -51,13 +58,150 @@ impl World {
             ids: Arc::new(Ids::default()),
             data_dir: PathBuf::new(),
         };
-        let scope = ScopeOwner::new(|_| {});
-        let state = State::new(defaults(), host, scope.scope(), Required::new(Arc::new(Nobody)));
+        let accounts = Required::new(Arc::new(Nobody) as Arc<dyn Accounts>);
+        let state = Arc::new(State::new(
+            Arc::new(defaults()),
+            host,
+            scope.scope(),
+            accounts,
+        ));
         Self {
-            state: Arc::new(state),
-            log,
+            state,
             _scope: scope,
             _folder: folder,
         }
+    }
+
+    pub(crate) fn user(&self) -> UserId {
+        self.state.host.ids.next()
+    }
+
+    pub(crate) async fn guild(&self, owner: UserId, visibility: Visibility) -> GuildId {
+        changes::guild_create(&self.state, owner, "Guild".into(), visibility)
+            .await
+            .expect("a guild")
+            .guild_id
+    }
+
+    pub(crate) async fn join(&self, guild: GuildId, user: UserId) {
+        let here = std::net::Ipv4Addr::LOCALHOST.into();
+        changes::guild_join(&self.state, user, here, guild)
+            .await
+            .expect("joins");
+    }
+
+    pub(crate) async fn channel(&self, guild: GuildId, owner: UserId) -> ChannelAccess {
+        let membership = Membership::of(&self.state, owner, guild)
+            .await
+            .expect("a member");
+        let channel =
+            changes::channel_create(&self.state, membership, "channel".into(), ChannelKind::Text)
+                .await
+                .expect("a channel");
+        ChannelAccess::of(&self.state, owner, guild, channel.channel_id)
+            .await
+            .expect("its maker sees it")
+    }
+
+    /// Makes changes in one transaction, without the log.
+    pub(crate) async fn batch<C: Change>(
+        &self,
+        changes: Vec<C>,
+    ) -> (Vec<C::Output>, Vec<NewEvent>) {
+        let tx = self.state.host.db.begin().await.expect("begins");
+        let (mut outputs, mut events) = (Vec::new(), Vec::new());
+        for part in changes.chunks(C::BATCH) {
+            let part: Vec<&C> = part.iter().collect();
+            for applied in C::apply(&part, &tx).await.expect("applies") {
+                outputs.push(applied.output);
+                events.extend(applied.events);
+            }
+        }
+        tx.commit().await.expect("commits");
+        for (change, output) in changes.iter().zip(&outputs) {
+            change.committed(output);
+        }
+        (outputs, events)
+    }
+
+    /// Makes one change, without the log.
+    pub(crate) async fn change<C: Change>(&self, change: C) -> (C::Output, Vec<NewEvent>) {
+        let (mut outputs, events) = self.batch(vec![change]).await;
+        (outputs.remove(0), events)
+    }
+}
+
+/// The section as it stands in `config.default.toml`, where every value is a number.
+fn defaults() -> Config {
+    let keys: serde_json::Map<String, serde_json::Value> = Config::DEFAULTS
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| line.split_once(" = "))
+        .map(|(key, value)| (key.to_string(), value.parse().expect("a number")))
+        .collect();
+    serde_json::from_value(keys.into()).expect("the section's keys")
+}
+
+struct Queue(mpsc::UnboundedSender<Box<dyn PendingChange>>);
+
+#[async_trait::async_trait]
+impl LogBackend for Queue {
+    fn enqueue(&self, change: Box<dyn PendingChange>) -> Result<(), Box<dyn PendingChange>> {
+        self.0.send(change).map_err(|refused| refused.0)
+    }
+
+    async fn read(&self, _: Stream, _: i64, _: u64) -> Result<Vec<LoggedEvent>, ApiError> {
+        Ok(Vec::new())
+    }
+
+    async fn head(&self, _: Stream) -> Result<i64, ApiError> {
+        Ok(0)
+    }
+}
+
+async fn write_all(db: Database, mut changes: mpsc::UnboundedReceiver<Box<dyn PendingChange>>) {
+    while let Some(change) = changes.recv().await {
+        let tx = db.begin().await.expect("begins");
+        match change.apply(&[&*change], &tx).await {
+            Ok(mut applied) => {
+                tx.commit().await.expect("commits");
+                let output = applied.remove(0).output;
+                change.succeed(output);
+            }
+            Err(error) => change.fail(error),
+        }
+    }
+}
+
+/// Knows no account, hears nothing, records nothing.
+struct Nobody;
+
+impl Gateway for Nobody {
+    fn publish(&self, _: Topic, _: &'static str, _: &str, _: Option<UserId>) {}
+
+    fn send_to_user(&self, _: UserId, _: &'static str, _: &str) {}
+
+    fn followers(&self, _: Stream, _: usize) -> Vec<UserId> {
+        Vec::new()
+    }
+
+    fn is_online(&self, _: UserId) -> bool {
+        false
+    }
+
+    fn end_session(&self, _: SessionId, _: &str) {}
+}
+
+#[async_trait::async_trait]
+impl Audit for Nobody {
+    async fn record(&self, _: &WriteTx, _: AuditEntry) -> Result<(), ApiError> {
+        Ok(())
+    }
+}
+
+#[async_trait::async_trait]
+impl Accounts for Nobody {
+    async fn accounts(&self, _: &[UserId]) -> Result<Vec<Account>, ApiError> {
+        Ok(Vec::new())
     }
 }

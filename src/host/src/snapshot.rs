@@ -3,7 +3,10 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use arc_swap::ArcSwap;
@@ -44,6 +47,33 @@ pub struct Live {
     pub health: Health,
     /// The limit on its routes.
     pub route_limit: Option<Arc<RouteLimit>>,
+    /// Counts the instances that are not gone yet.
+    pub counted: Counted,
+}
+
+/// One of the instances that exist in this process; tells a leak.
+pub struct Counted(());
+
+static INSTANCES: AtomicUsize = AtomicUsize::new(0);
+
+impl Counted {
+    /// One more.
+    #[expect(clippy::new_without_default, reason = "it counts")]
+    pub fn new() -> Self {
+        INSTANCES.fetch_add(1, Ordering::Relaxed);
+        Self(())
+    }
+
+    /// How many there are.
+    pub fn instances() -> usize {
+        INSTANCES.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        INSTANCES.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// Why a module of the catalogue takes no part in a generation.

@@ -3,7 +3,7 @@
 //! Logs go to standard error: readable in `dev`, one JSON object a line in `production`, with a level per module that a reload
 //! changes. Metrics are kept by the `metrics` family and read at `/metrics`.
 
-use std::{collections::BTreeMap, sync::OnceLock, time::Duration};
+use std::{collections::BTreeMap, io::IsTerminal, sync::OnceLock, time::Duration};
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::{
@@ -54,7 +54,9 @@ pub fn start(log: &Log, modules: &[&'static str]) {
         return reconfigure(log, modules);
     }
     let (filter, handle) = reload::Layer::new(with_modules(log, modules));
-    let output = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let output = tracing_subscriber::fmt::layer()
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     let output = match log.format {
         LogFormat::Json => output.json().flatten_event(true).boxed(),
         LogFormat::Pretty => output.with_target(false).compact().boxed(),

@@ -186,7 +186,9 @@ impl<T> Applied<T> {
 ///
 /// [`Change::apply`] may run more than once: when one change of a shared transaction fails, the transaction is rolled back and
 /// each is tried by itself. It must therefore do nothing but work on `tx`; what belongs into memory is done in
-/// [`Change::committed`]. It should be quick: changes of all streams share the way to the database.
+/// [`Change::committed`]. It should be quick: changes of all streams share the way to the database. A refusal that is to be
+/// expected (over a limit, not allowed any more) is better made an [`Change::Output`] that says so, with no events: an error makes the
+/// whole batch run again one by one, which somebody who keeps asking could use against everybody.
 #[async_trait::async_trait]
 pub trait Change: Send + Sync + Sized + 'static {
     /// What the caller gets.

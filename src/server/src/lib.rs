@@ -25,11 +25,17 @@ use std::{process::ExitCode, sync::Arc};
 use clap::Parser;
 use filament_host::{
     catalogue::{AnyModule, Catalogue},
+    database::Schema,
     server::Product,
 };
 
 /// Runs the command line of a server with these modules, and answers the process's exit code.
 pub fn main(modules: Vec<Box<dyn AnyModule>>) -> ExitCode {
+    main_with(modules, ProductSchema)
+}
+
+/// The same for modules that bring tables of their own.
+pub fn main_with(modules: Vec<Box<dyn AnyModule>>, schema: impl Schema) -> ExitCode {
     let arguments = match cli::Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -46,7 +52,7 @@ pub fn main(modules: Vec<Box<dyn AnyModule>>) -> ExitCode {
     };
     let product = Product {
         catalogue,
-        schema: Arc::new(ProductSchema),
+        schema: Arc::new(schema),
     };
     match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => {

@@ -47,7 +47,9 @@ impl ChannelCreate {
         if self.membership.now()?.can_create_channels() {
             Ok(())
         } else {
-            Err(ApiError::forbidden("creating channels takes the permission manage_roles"))
+            Err(ApiError::forbidden(
+                "creating channels takes the permission manage_roles",
+            ))
         }
     }
 
@@ -94,7 +96,9 @@ impl Change for ChannelCreate {
     fn committed(&self, output: &Self::Output) {
         if let Ok(channel) = output {
             let guild = self.membership.guild().id;
-            self.state.directory.note(guild, Fact::Channel(channel.clone()));
+            self.state
+                .directory
+                .note(guild, Fact::Channel(channel.clone()));
         }
     }
 }
@@ -112,7 +116,9 @@ mod tests {
         world.join(guild, member).await;
         let by = async |user| ChannelCreate {
             state: world.state.clone(),
-            membership: Membership::of(&world.state, user, guild).await.expect("a member"),
+            membership: Membership::of(&world.state, user, guild)
+                .await
+                .expect("a member"),
             name: "general".into(),
             kind: ChannelKind::Voice,
         };
@@ -125,7 +131,10 @@ mod tests {
         let seen = ChannelAccess::of(&world.state, member, guild, channel.channel_id).await;
         assert!(seen.is_ok(), "seen at once");
         let db = world.state.host.db.read();
-        assert_eq!(store::channels::of_guild(db, guild).await.ok(), Some(vec![channel]));
+        assert_eq!(
+            store::channels::of_guild(db, guild).await.ok(),
+            Some(vec![channel])
+        );
 
         let (refused, events) = world.change(by(member).await).await;
         assert_eq!(refused.err().map(|e| e.code().status), Some(403));

@@ -123,7 +123,10 @@ mod tests {
         assert_eq!(data["role"], "owner");
 
         let owner = Membership::of(&world.state, owner, guild.guild_id).await;
-        assert_eq!(owner.and_then(|m| m.now()).map(|m| m.standing).ok(), Some(Standing::Owner));
+        assert_eq!(
+            owner.and_then(|m| m.now()).map(|m| m.standing).ok(),
+            Some(Standing::Owner)
+        );
         let stranger = Membership::of(&world.state, stranger, guild.guild_id).await;
         assert_eq!(stranger.err().map(|e| e.code().status), Some(404));
 
@@ -139,7 +142,7 @@ mod tests {
             .map(|_| by(&world, greedy))
             .chain([by(&world, other)])
             .collect();
-        let outputs = world.changes(changes).await;
+        let (outputs, _) = world.batch(changes).await;
         let made: Vec<bool> = outputs.iter().map(Result::is_ok).collect();
         assert_eq!(made, [true, true, true, true, true, false, false, true]);
         let refusal = outputs.into_iter().find_map(Result::err).map(|e| e.code());

@@ -91,7 +91,11 @@ impl GuildJoin {
         if let Err(refusal) = self.allowed() {
             return Ok(Applied::silent(Err(refusal)));
         }
-        let Self { state, guild, user_id } = self;
+        let Self {
+            state,
+            guild,
+            user_id,
+        } = self;
         let now = state.host.clock.now_unix();
         let role = store::roles::standing(tx, guild.id, RoleKind::Member).await?;
         if !store::members::insert(tx, guild.id, *user_id, role, now).await? {
@@ -170,7 +174,10 @@ mod tests {
         assert!(member.can_see_channels() && !member.can_create_channels());
 
         let (again, events) = world.change(join()).await;
-        assert_eq!(again.map(|j| j.outcome).ok(), Some(JoinOutcome::AlreadyMember));
+        assert_eq!(
+            again.map(|j| j.outcome).ok(),
+            Some(JoinOutcome::AlreadyMember)
+        );
         assert!(events.is_empty());
     }
 

@@ -108,10 +108,8 @@ mod tests {
         let world = World::new().await;
         let author = world.user();
         let guild = world.guild(author, Visibility::Private).await;
-        let channel = world.channel(guild, author).await;
-        let access = ChannelAccess::of(&world.state, author, guild, channel)
-            .await
-            .expect("the author's channel");
+        let access = world.channel(guild, author).await;
+        let channel = access.channel_id();
         let batch: Vec<MessageCreate> = (0..100)
             .map(|n| MessageCreate {
                 state: world.state.clone(),
@@ -128,7 +126,9 @@ mod tests {
         }
 
         let db = world.state.host.db.read();
-        let newest = store::messages::history(db, channel, None, 3).await.expect("reads");
+        let newest = store::messages::history(db, channel, None, 3)
+            .await
+            .expect("reads");
         let contents: Vec<&str> = newest.iter().map(|m| m.content.as_str()).collect();
         assert_eq!(contents, ["message *99*", "message *98*", "message *97*"]);
         let older = store::messages::history(db, channel, Some(newest[2].message_id), 100)

@@ -12,7 +12,7 @@ use poem_openapi::{
 };
 use serde::Serialize;
 use serde_json::{
-    Value, json,
+    Value,
     value::{RawValue, to_raw_value},
 };
 
@@ -20,24 +20,12 @@ use serde_json::{
 #[derive(Debug, Clone, Serialize)]
 pub struct MarkdownTokens(Arc<RawValue>);
 
-/// Tokens that would take more than this are not sent. With 12,000 bytes of the densest content beside it, a message stays
-/// within the 64 KiB that an event and an answer may have.
-const MAX_BYTES: usize = 40 * 1024;
-
 impl MarkdownTokens {
-    /// The tokens of `content`. Where they would be too large, which takes some hundred nested lists, one plain paragraph.
+    /// The tokens of `content`.
     pub(crate) fn of(content: &str) -> Result<Self, ApiError> {
-        let tokens = to_raw_value(&markdown::tokens(content)).map_err(ApiError::internal)?;
-        if tokens.get().len() <= MAX_BYTES {
-            return Ok(Self(tokens.into()));
-        }
-        let plain = json!([
-            { "type": "paragraph_start" },
-            { "type": "text", "text": content },
-            { "type": "paragraph_end" },
-        ]);
-        let plain = to_raw_value(&plain).map_err(ApiError::internal)?;
-        Ok(Self(plain.into()))
+        to_raw_value(&markdown::tokens(content))
+            .map(|text| Self(text.into()))
+            .map_err(ApiError::internal)
     }
 }
 
@@ -96,24 +84,13 @@ mod tests {
 
     #[test]
     fn the_text_is_what_the_token_type_documents() {
-        for content in ["# a\n*b* `c`\n\n- [d](https://e.example)", &"- ".repeat(1_000)] {
-            let documented: Option<Vec<Value>> = markdown::tokens(content)
-                .iter()
-                .map(ToJSON::to_json)
-                .collect();
-            let tokens = MarkdownTokens::of(content).expect("tokens");
-            if content.len() < 100 {
-                assert_eq!(tokens.to_json(), documented.map(Value::from));
-            }
-        }
-    }
-
-    #[test]
-    fn no_content_makes_more_tokens_than_fit_an_event() {
-        for dense in ["- ", "*a* ", "a\n", "#\n", "1. ", "`", "\u{1}", "> ", "\\\n", "**a** _b_"] {
-            let content: String = dense.chars().cycle().take(2_000).collect();
-            let tokens = MarkdownTokens::of(&content).expect("tokens");
-            assert!(tokens.0.get().len() <= MAX_BYTES, "{dense:?}");
-        }
+        let content = "# a\n*b* `c`\n\n- [d](https://e.example)\n\n```Rust\nf\n```";
+        let documented = markdown::tokens(content).to_json();
+        assert_eq!(
+            MarkdownTokens::of(content)
+                .ok()
+                .and_then(|text| text.to_json()),
+            documented
+        );
     }
 }

@@ -72,7 +72,10 @@ pub(crate) fn check_content(content: &str, max_chars: u32) -> Result<(), ApiErro
         ));
     }
     if content.contains('\0') {
-        return Err(ApiError::invalid("content", "must not hold the character NUL"));
+        return Err(ApiError::invalid(
+            "content",
+            "must not hold the character NUL",
+        ));
     }
     Ok(())
 }

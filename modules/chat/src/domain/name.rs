@@ -17,7 +17,13 @@ mod tests {
         for good in ["a", " a ", &"\u{e9}".repeat(64), &"\u{1F600}".repeat(32)] {
             assert!(guild_or_channel(good).is_ok(), "{good:?}");
         }
-        for bad in ["", "   ", "\u{3000}\t", &"a".repeat(65), &"\u{1F600}".repeat(33)] {
+        for bad in [
+            "",
+            "   ",
+            "\u{3000}\t",
+            &"a".repeat(65),
+            &"\u{1F600}".repeat(33),
+        ] {
             assert!(guild_or_channel(bad).is_err(), "{bad:?}");
         }
     }

@@ -63,7 +63,9 @@ impl Permission {
     pub(crate) const fn allowed_from(self) -> RoleKind {
         match self {
             Self::CreateMessage => RoleKind::Everyone,
-            Self::PublishVideo | Self::PublishScreenShare | Self::SubscribeStreams => RoleKind::Member,
+            Self::PublishVideo | Self::PublishScreenShare | Self::SubscribeStreams => {
+                RoleKind::Member
+            }
             Self::DeleteMessage | Self::BanMember | Self::ViewAuditLog | Self::ManageIpBans => {
                 RoleKind::Moderator
             }
@@ -121,7 +123,9 @@ impl PermissionSet {
 
     /// The permissions of the set, in the order of [`Permission::ALL`].
     pub(crate) fn iter(self) -> impl Iterator<Item = Permission> {
-        Permission::ALL.into_iter().filter(move |one| self.has(*one))
+        Permission::ALL
+            .into_iter()
+            .filter(move |one| self.has(*one))
     }
 }
 
@@ -163,7 +167,10 @@ mod tests {
              delete_message ban_member view_audit_log manage_ip_bans \
              create_message publish_video publish_screen_share subscribe_streams"
         );
-        assert_eq!(RoleKind::WorkspaceOwner.initial_permissions(), PermissionSet::ALL);
+        assert_eq!(
+            RoleKind::WorkspaceOwner.initial_permissions(),
+            PermissionSet::ALL
+        );
     }
 
     #[test]

@@ -24,8 +24,12 @@ pub enum RoleKind {
 
 impl RoleKind {
     /// The roles that a guild is born with, in the order of their positions.
-    pub(crate) const STANDING: [Self; 4] =
-        [Self::Everyone, Self::Member, Self::Moderator, Self::WorkspaceOwner];
+    pub(crate) const STANDING: [Self; 4] = [
+        Self::Everyone,
+        Self::Member,
+        Self::Moderator,
+        Self::WorkspaceOwner,
+    ];
 
     /// The name that it starts with.
     pub(crate) const fn initial_name(self) -> &'static str {
@@ -52,10 +56,12 @@ impl RoleKind {
     pub(crate) fn initial_permissions(self) -> PermissionSet {
         match self {
             Self::Custom => PermissionSet::NONE,
-            Self::Everyone | Self::Member | Self::Moderator | Self::WorkspaceOwner => Permission::ALL
-                .into_iter()
-                .filter(|one| one.allowed_from().initial_position() <= self.initial_position())
-                .collect(),
+            Self::Everyone | Self::Member | Self::Moderator | Self::WorkspaceOwner => {
+                Permission::ALL
+                    .into_iter()
+                    .filter(|one| one.allowed_from().initial_position() <= self.initial_position())
+                    .collect()
+            }
         }
     }
 

@@ -27,7 +27,10 @@ pub(crate) struct Roster {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Fact {
     /// The user is a member with these roles.
-    Member { user_id: UserId, role_ids: Vec<RoleId> },
+    Member {
+        user_id: UserId,
+        role_ids: Vec<RoleId>,
+    },
     /// The channel exists.
     Channel(Channel),
 }

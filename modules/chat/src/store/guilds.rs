@@ -156,3 +156,68 @@ impl From<guild::Model> for Guild {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{changes::guild_create, testing::World};
+
+    #[tokio::test]
+    async fn the_directory_finds_a_part_of_a_public_name_whatever_its_case_and_takes_it_literally()
+    {
+        let world = World::new().await;
+        for (name, visibility) in [
+            ("Gro\u{df}e \u{c4}rzte", Visibility::Public),
+            ("100% fun", Visibility::Public),
+            ("100 funds", Visibility::Public),
+            ("snake_case!", Visibility::Public),
+            ("\u{3a3}\u{39f}\u{3a6}\u{39f}\u{3a3}", Visibility::Public),
+            ("Hidden fun", Visibility::Private),
+        ] {
+            guild_create(&world.state, world.user(), name.into(), visibility)
+                .await
+                .expect("a guild");
+        }
+        let find = async |part| -> Vec<String> {
+            let found = public(world.state.host.db.read(), part, 50)
+                .await
+                .expect("reads");
+            found.into_iter().map(|guild| guild.name).collect()
+        };
+        assert_eq!(find(Some("FUN")).await, ["100% fun", "100 funds"]);
+        assert_eq!(find(Some("0% f")).await, ["100% fun"]);
+        assert_eq!(find(Some("E_C")).await, ["snake_case!"]);
+        assert_eq!(find(Some("e!")).await, ["snake_case!"]);
+        assert_eq!(find(Some("\u{e4}RZ")).await, ["Gro\u{df}e \u{c4}rzte"]);
+        assert_eq!(find(Some("\u{3c6}\u{3bf}\u{3c3}")).await.len(), 1);
+        assert_eq!(find(Some("\\")).await.len(), 0);
+        assert_eq!(find(None).await.len(), 5);
+    }
+
+    #[tokio::test]
+    async fn a_users_guilds_come_in_pages_that_lose_and_repeat_none() {
+        let world = World::new().await;
+        let (user, owner) = (world.user(), world.user());
+        let mut mine = Vec::new();
+        for _ in 0..5 {
+            let guild = world.guild(owner, Visibility::Public).await;
+            world.join(guild, user).await;
+            mine.push(guild);
+        }
+        let db = world.state.host.db.read();
+        let mut seen = Vec::new();
+        loop {
+            let page = of_user(db, user, seen.last().copied(), 2)
+                .await
+                .expect("reads");
+            if page.is_empty() {
+                break;
+            }
+            seen.extend(page.into_iter().map(|guild| guild.guild_id));
+        }
+        assert_eq!(seen, mine);
+        let mut all = ids_of_user(db, user).await.expect("reads");
+        all.sort_unstable();
+        assert_eq!(all, mine);
+    }
+}

@@ -5,9 +5,8 @@ use filament_kernel::{
     id::{GuildId, RoleId, UserId},
 };
 use sea_orm::{
-    ActiveValue::Set,
-    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, Insert, QueryFilter, QueryOrder, QuerySelect,
-    sea_query::OnConflict,
+    ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, Insert, QueryFilter,
+    QueryOrder, QuerySelect, sea_query::OnConflict,
 };
 
 use crate::entity::{guild_member, guild_member_role};
@@ -113,4 +112,39 @@ pub(crate) async fn page(
         .into_iter()
         .map(|user| (user, roles.remove(&user).unwrap_or_default()))
         .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{domain::guild::Visibility, testing::World};
+
+    #[tokio::test]
+    async fn members_come_in_pages_that_lose_and_repeat_none() {
+        let world = World::new().await;
+        let owner = world.user();
+        let guild = world.guild(owner, Visibility::Public).await;
+        let other = world.guild(owner, Visibility::Public).await;
+        let mut everybody = vec![owner];
+        for _ in 0..6 {
+            let user = world.user();
+            world.join(guild, user).await;
+            world.join(other, user).await;
+            everybody.push(user);
+        }
+        let db = world.state.host.db.read();
+        let mut seen: Vec<UserId> = Vec::new();
+        loop {
+            let rows = page(db, guild, seen.last().copied(), Some(3))
+                .await
+                .expect("reads");
+            if rows.is_empty() {
+                break;
+            }
+            assert!(rows.iter().all(|(_, roles)| roles.len() == 1));
+            seen.extend(rows.into_iter().map(|(user, _)| user));
+        }
+        assert_eq!(seen, everybody);
+        assert_eq!(of_guild(db, guild).await.expect("reads").len(), 7);
+    }
 }

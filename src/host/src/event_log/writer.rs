@@ -8,7 +8,7 @@ use std::{
 use filament_kernel::{
     ApiError,
     clock::Clock,
-    db::{Database, is_unreachable},
+    db::{Database, WriteTx, is_unreachable},
     id::Ids,
     log::{Applied, LogBackend, LoggedEvent, NewEvent, PendingChange, Stream},
     scope::panic_message,
@@ -147,20 +147,30 @@ impl Writer {
             Failure::Refused { error, alone }
         };
         let work = AssertUnwindSafe(self.transact(batch)).catch_unwind();
-        match tokio::time::timeout(TRANSACTION_TIMEOUT, work).await {
-            Ok(Ok(result)) => result,
+        let (tx, made, at_ms) = match tokio::time::timeout(TRANSACTION_TIMEOUT, work).await {
+            Ok(Ok(result)) => result?,
             Ok(Err(panic)) => {
                 let message = panic_message(&*panic);
                 error!(message, "a change panicked");
-                Err(refused(ApiError::internal(format!("panic: {message}"))))
+                return Err(refused(ApiError::internal(format!("panic: {message}"))));
             }
-            Err(_) => Err(refused(ApiError::unavailable(
-                "the database did not answer in time",
-            ))),
+            Err(_) => {
+                return Err(refused(ApiError::unavailable(
+                    "the database did not answer in time",
+                )));
+            }
+        };
+        // Once the commit is sent, no answer is no refusal any more.
+        let late = || DbErr::Custom("the commit was not answered in time".to_string());
+        let committed = tokio::time::timeout(TRANSACTION_TIMEOUT, tx.commit()).await;
+        match committed.unwrap_or_else(|_| Err(late())) {
+            Ok(()) => Ok(made),
+            Err(error) => Err(Failure::Unknown { made, at_ms, error }),
         }
     }
 
-    async fn transact(&self, batch: &[Change]) -> Result<Made, Failure> {
+    /// Everything but the commit.
+    async fn transact(&self, batch: &[Change]) -> Result<(WriteTx, Made, i64), Failure> {
         let refuse = |error: DbErr| Failure::Refused {
             alone: is_unreachable(&error),
             error: error.into(),
@@ -196,15 +206,7 @@ impl Writer {
             })
             .collect();
         store::append(&tx, &events, now_ms).await.map_err(refuse)?;
-        let made = Made { outputs, events };
-        match tx.commit().await {
-            Ok(()) => Ok(made),
-            Err(error) => Err(Failure::Unknown {
-                made,
-                at_ms: now_ms,
-                error,
-            }),
-        }
+        Ok((tx, Made { outputs, events }, now_ms))
     }
 
     /// Brings memory up to date and answers the callers, then hands the events on.

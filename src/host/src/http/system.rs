@@ -22,7 +22,11 @@ use poem_openapi::{
 use serde_json::Value;
 use validator::Validate;
 
-use crate::{database, reconciler::States, snapshot::Snapshot};
+use crate::{
+    database,
+    reconciler::States,
+    snapshot::{Counted, Snapshot},
+};
 
 /// How long an answer of the database is believed, so that nobody can make the server ask it in a loop.
 const BELIEVED: Duration = Duration::from_millis(500);
@@ -136,6 +140,9 @@ impl SystemApi {
         if !snapshot.http.metrics_readers.iter().any(|net| net.contains(&client)) {
             return Err(ApiError::forbidden("metrics are not for this address"));
         }
+        let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+        metrics::gauge!("filament_tasks").set(tasks as f64);
+        metrics::gauge!("filament_live_instances").set(Counted::instances() as f64);
         Ok(PlainText(self.metrics.render()))
     }
 

@@ -26,7 +26,7 @@ use crate::{
     gateway::Hub,
     http::{HttpSettings, RouteLimit},
     openapi,
-    snapshot::{Current, Live, Parts, Snapshot},
+    snapshot::{Counted, Current, Live, Parts, Snapshot},
 };
 
 /// Why a change was not made. The running generation is as it was.
@@ -501,5 +501,6 @@ fn live(listed: &Listed, erased: Erased, health: Health) -> Result<Live, String>
             .collect(),
         health,
         route_limit: parts.route_limit.map(|rate| Arc::new(RouteLimit::per_minute(rate))),
+        counted: Counted::new(),
     })
 }

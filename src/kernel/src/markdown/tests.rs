@@ -239,6 +239,8 @@ fn the_schema_describes_what_is_written() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn any_text_gives_balanced_tokens(text in "[-*_`#>\\[\\]()<>!&a: \n1.\\\\\"]{0,400}") {
         check(&text);

@@ -1,0 +1,112 @@
+//! The module's section; `config.default.toml` beside the crate's manifest documents each key.
+
+use filament_kernel::config::{Complaint, Profile, Secret, Section};
+use serde::{Deserialize, Serialize};
+use validator::Validate;
+
+use crate::domain::token_key::{InvalidKey, TokenKey};
+
+/// The longest time that an access token can be made good for.
+pub(crate) const MAX_ACCESS_TOKEN_TTL_SECS: u32 = 3_600;
+
+/// The section `[auth]`.
+#[derive(Debug, Clone, Deserialize, Serialize, Validate)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    #[validate(range(min = 1, max = 1_000_000))]
+    pub route_requests_per_minute: u32,
+    #[validate(range(min = 60, max = MAX_ACCESS_TOKEN_TTL_SECS))]
+    pub access_token_ttl_secs: u32,
+    #[validate(range(min = 3_600, max = 31_536_000))]
+    pub session_ttl_secs: u32,
+    pub token_key: Secret,
+    pub token_keys_previous: Secret,
+    #[validate(range(min = 8, max = 1_048_576))]
+    pub argon2_memory_kib: u32,
+    #[validate(range(min = 1, max = 100))]
+    pub argon2_iterations: u32,
+    #[validate(range(min = 1, max = 16))]
+    pub argon2_parallelism: u32,
+    #[validate(range(min = 1, max = 64))]
+    pub hash_concurrency: u32,
+    #[validate(range(max = 4_096))]
+    pub hash_queue: u32,
+    #[validate(range(min = 1, max = 1_000))]
+    pub lockout_failures: u32,
+    #[validate(range(min = 1, max = 3_600))]
+    pub lockout_secs: u32,
+}
+
+impl Config {
+    /// The configured key, if there is one.
+    pub(crate) fn current_key(&self) -> Result<Option<TokenKey>, InvalidKey> {
+        match self.token_key.expose().trim() {
+            "" => Ok(None),
+            text => text.parse().map(Some),
+        }
+    }
+
+    /// The keys that were current before.
+    pub(crate) fn previous_keys(&self) -> Result<Vec<TokenKey>, InvalidKey> {
+        self.token_keys_previous
+            .expose()
+            .split(',')
+            .map(str::trim)
+            .filter(|text| !text.is_empty())
+            .map(str::parse)
+            .collect()
+    }
+}
+
+impl Section for Config {
+    const DEFAULTS: &'static str = include_str!("../config.default.toml");
+
+    fn check(&self, _profile: Profile) -> Vec<Complaint> {
+        let mut found = Vec::new();
+        if let Err(problem) = self.current_key() {
+            found.push(Complaint::new("token_key", problem.to_string()));
+        }
+        if let Err(problem) = self.previous_keys() {
+            found.push(Complaint::new("token_keys_previous", format!("each {problem}")));
+        }
+        if self.argon2_memory_kib < 8 * self.argon2_parallelism {
+            found.push(Complaint::new(
+                "argon2_memory_kib",
+                format!(
+                    "must be at least {}, 8 for each lane of `argon2_parallelism`",
+                    8 * self.argon2_parallelism
+                ),
+            ));
+        }
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(change: impl FnOnce(&mut Config)) -> Vec<Complaint> {
+        let mut config: Config = toml::from_str(Config::DEFAULTS).expect("the defaults are a section");
+        change(&mut config);
+        config.validate().expect("each key by itself is good");
+        config.check(Profile::Production)
+    }
+
+    #[test]
+    fn keys_that_are_no_keys_are_refused_without_being_shown() {
+        assert_eq!(config(|_| {}), []);
+        let good = TokenKey::generate().encoded();
+        assert_eq!(config(|c| c.token_key = Secret::new(good.clone())), []);
+        assert_eq!(config(|c| c.token_keys_previous = Secret::new(format!(" {good},{good} ,"))), []);
+        let found = config(|c| {
+            c.token_key = Secret::new("hunter2");
+            c.token_keys_previous = Secret::new(format!("{good},hunter2"));
+            c.argon2_parallelism = 16;
+            c.argon2_memory_kib = 64;
+        });
+        let keys: Vec<&str> = found.iter().map(|complaint| complaint.key.as_str()).collect();
+        assert_eq!(keys, ["token_key", "token_keys_previous", "argon2_memory_kib"]);
+        assert!(!format!("{found:?}").contains("hunter2"));
+    }
+}

@@ -1,0 +1,179 @@
+//! Guessing is slow: some wrong passwords in a row lock an account for a while.
+//!
+//! An attempt is judged after its password was hashed, one at a time for each name, and while an account is locked a right
+//! password is refused in the same words as a wrong one. So attempts that run side by side gain nothing, and nobody can tell a
+//! locked account from a wrong password, or either from a name that does not exist: names are counted whether they exist or not.
+
+use std::{collections::HashMap, sync::Mutex};
+
+/// Names that are remembered at most. To have one forgotten for want of room takes half as many failures with other names, each at the
+/// price of a hash: minutes of the server's whole capacity for hashing, for five guesses.
+const CAPACITY: usize = 16_384;
+
+/// Failures are forgotten after so long without another.
+const FORGET_AFTER_MS: i64 = 15 * 60 * 1_000;
+
+/// What an attempt to log in comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Judgement {
+    /// In.
+    Admitted,
+    /// Not in: a wrong password, or a locked account.
+    Refused,
+    /// Not in, and the account is locked from now on.
+    RefusedAndLocked,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Record {
+    failures: u32,
+    last_ms: i64,
+    locked_until_ms: i64,
+}
+
+impl Record {
+    fn forgotten(&self, now_ms: i64) -> bool {
+        now_ms >= self.locked_until_ms && (self.failures == 0 || now_ms - self.last_ms >= FORGET_AFTER_MS)
+    }
+}
+
+/// The names that failed of late.
+pub(crate) struct Lockout {
+    failures: u32,
+    lock_ms: i64,
+    records: Mutex<HashMap<String, Record>>,
+}
+
+impl Lockout {
+    /// `failures` in a row lock for `lock_secs`.
+    pub(crate) fn new(failures: u32, lock_secs: u32) -> Self {
+        Self {
+            failures,
+            lock_ms: i64::from(lock_secs) * 1_000,
+            records: Mutex::new(HashMap::new()),
+        }
+    }
+
+    /// Judges an attempt for the account known by `key`, `right` telling whether its password is.
+    pub(crate) fn judge(&self, key: &str, right: bool, now_ms: i64) -> Judgement {
+        let mut records = self.records.lock().unwrap_or_else(|e| e.into_inner());
+        let mut record = records.get(key).copied().unwrap_or_default();
+        if now_ms < record.locked_until_ms {
+            return Judgement::Refused;
+        }
+        if right {
+            records.remove(key);
+            return Judgement::Admitted;
+        }
+        if record.forgotten(now_ms) {
+            record = Record::default();
+        }
+        record.failures += 1;
+        record.last_ms = now_ms;
+        let locks = record.failures >= self.failures;
+        if locks {
+            record.failures = 0;
+            record.locked_until_ms = now_ms + self.lock_ms;
+        }
+        if records.len() >= CAPACITY && !records.contains_key(key) {
+            make_room(&mut records, now_ms);
+        }
+        records.insert(key.to_string(), record);
+        if locks {
+            Judgement::RefusedAndLocked
+        } else {
+            Judgement::Refused
+        }
+    }
+}
+
+/// Drops what is forgotten, and if that is not enough the older half.
+fn make_room(records: &mut HashMap<String, Record>, now_ms: i64) {
+    records.retain(|_, record| !record.forgotten(now_ms));
+    if records.len() > CAPACITY / 2 {
+        let mut times: Vec<i64> = records.values().map(|record| record.last_ms).collect();
+        let (_, middle, _) = times.select_nth_unstable(CAPACITY / 2 - 1);
+        let middle = *middle;
+        records.retain(|_, record| record.last_ms > middle);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Judgement::{Admitted, Refused, RefusedAndLocked};
+
+    fn lockout() -> Lockout {
+        Lockout::new(5, 30)
+    }
+
+    #[test]
+    fn five_failures_lock_for_thirty_seconds_even_for_the_right_password() {
+        let lockout = lockout();
+        for _ in 0..4 {
+            assert_eq!(lockout.judge("ann", false, 1_000), Refused);
+        }
+        assert_eq!(lockout.judge("ann", false, 1_000), RefusedAndLocked);
+        assert_eq!(lockout.judge("ann", true, 1_000), Refused);
+        assert_eq!(lockout.judge("ann", true, 30_999), Refused);
+        assert_eq!(lockout.judge("bob", true, 1_000), Admitted, "nobody else is locked");
+        assert_eq!(lockout.judge("ann", true, 31_000), Admitted);
+    }
+
+    #[test]
+    fn failures_while_locked_do_not_lengthen_the_lock() {
+        let lockout = lockout();
+        for _ in 0..50 {
+            lockout.judge("ann", false, 0);
+        }
+        assert_eq!(lockout.judge("ann", false, 29_999), Refused);
+        assert_eq!(lockout.judge("ann", true, 30_000), Admitted);
+    }
+
+    #[test]
+    fn a_success_resets_and_after_a_lock_the_count_starts_anew() {
+        let lockout = lockout();
+        for _ in 0..3 {
+            for _ in 0..4 {
+                assert_eq!(lockout.judge("ann", false, 0), Refused);
+            }
+            assert_eq!(lockout.judge("ann", true, 0), Admitted);
+        }
+        for _ in 0..5 {
+            lockout.judge("ann", false, 0);
+        }
+        for _ in 0..4 {
+            assert_eq!(lockout.judge("ann", false, 30_000), Refused);
+        }
+        assert_eq!(lockout.judge("ann", false, 30_000), RefusedAndLocked);
+    }
+
+    #[test]
+    fn old_failures_are_forgotten() {
+        let lockout = lockout();
+        for _ in 0..4 {
+            lockout.judge("ann", false, 0);
+        }
+        assert_eq!(lockout.judge("ann", false, FORGET_AFTER_MS), Refused);
+    }
+
+    #[test]
+    fn the_memory_is_bounded_and_the_newest_are_kept() {
+        let lockout = lockout();
+        for name in 0..100_000_i64 {
+            lockout.judge(&name.to_string(), false, name);
+        }
+        let records = lockout.records.lock().expect("not poisoned").len();
+        assert!(records <= CAPACITY, "{records}");
+        for _ in 0..3 {
+            assert_eq!(lockout.judge("99999", false, 100_000), Refused);
+        }
+        assert_eq!(lockout.judge("99999", false, 100_000), RefusedAndLocked);
+        // All at one moment: the halving drops what it must even where times do not differ.
+        let lockout = Lockout::new(5, 30);
+        for name in 0..100_000 {
+            lockout.judge(&name.to_string(), false, 0);
+        }
+        assert!(lockout.records.lock().expect("not poisoned").len() <= CAPACITY);
+    }
+}

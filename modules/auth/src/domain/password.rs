@@ -1,0 +1,147 @@
+//! Passwords: 12 to 128 characters, kept as Argon2id hashes in the PHC string format, which names its own parameters.
+
+use argon2::{
+    Algorithm, Argon2, Params, Version,
+    password_hash::{self, PasswordHash, PasswordHasher, PasswordVerifier, SaltString},
+};
+use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
+use filament_kernel::text;
+use validator::ValidationError;
+
+/// Characters at least, in UTF-16 code units, of a new password.
+const MIN: usize = 12;
+/// Characters at most, in UTF-16 code units.
+pub(crate) const MAX: usize = 128;
+
+/// For `#[validate(custom)]` of a new password.
+pub(crate) fn check_new(password: &str) -> Result<(), ValidationError> {
+    text::between(password, MIN, MAX)
+}
+
+/// For `#[validate(custom)]` of a password that is offered: whatever rules new ones followed once, nobody has a longer one.
+pub(crate) fn check_offered(password: &str) -> Result<(), ValidationError> {
+    text::between(password, 1, MAX)
+}
+
+/// Hashes and verifies. Slow on purpose: never on a thread that serves requests.
+pub(crate) struct Passwords {
+    argon2: Argon2<'static>,
+    /// The hash of nothing, with the parameters of new hashes: verifying against it costs what verifying against a real one costs.
+    nobody: String,
+}
+
+/// What came of verifying a password.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Verified {
+    /// It is not the password.
+    Wrong,
+    /// It is.
+    Right {
+        /// The password hashed anew, where the stored hash was made with other parameters than today's.
+        renewed: Option<String>,
+    },
+}
+
+impl Passwords {
+    /// Refuses parameters that Argon2 refuses.
+    pub(crate) fn new(memory_kib: u32, iterations: u32, parallelism: u32) -> Result<Self, argon2::Error> {
+        let params = Params::new(memory_kib, iterations, parallelism, None)?;
+        let nobody = format!(
+            "$argon2id$v=19$m={memory_kib},t={iterations},p={parallelism}${}${}",
+            STANDARD_NO_PAD.encode(rand::random::<[u8; 16]>()),
+            STANDARD_NO_PAD.encode(rand::random::<[u8; 32]>()),
+        );
+        Ok(Self {
+            argon2: Argon2::new(Algorithm::Argon2id, Version::V0x13, params),
+            nobody,
+        })
+    }
+
+    /// Hashes a new password with a new salt.
+    pub(crate) fn hash(&self, password: &str) -> Result<String, password_hash::Error> {
+        let salt = SaltString::encode_b64(&rand::random::<[u8; 16]>())?;
+        let hash = self.argon2.hash_password(password.as_bytes(), &salt)?;
+        Ok(hash.to_string())
+    }
+
+    /// Verifies a password against a stored hash; without one, does the same work and answers `Wrong`.
+    pub(crate) fn verify(&self, password: &str, stored: Option<&str>) -> Result<Verified, password_hash::Error> {
+        let hash = PasswordHash::new(stored.unwrap_or(&self.nobody))?;
+        match self.argon2.verify_password(password.as_bytes(), &hash) {
+            Ok(()) if stored.is_some() => Ok(Verified::Right {
+                renewed: if self.made_today(&hash) {
+                    None
+                } else {
+                    Some(self.hash(password)?)
+                },
+            }),
+            Ok(()) | Err(password_hash::Error::Password) => Ok(Verified::Wrong),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn made_today(&self, hash: &PasswordHash<'_>) -> bool {
+        let today = self.argon2.params();
+        hash.algorithm == Algorithm::Argon2id.ident()
+            && Params::try_from(hash).is_ok_and(|then| {
+                (then.m_cost(), then.t_cost(), then.p_cost())
+                    == (today.m_cost(), today.t_cost(), today.p_cost())
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cheap() -> Passwords {
+        Passwords::new(64, 1, 1).expect("good parameters")
+    }
+
+    #[test]
+    fn a_password_is_verified_by_a_hash_that_names_its_parameters() {
+        let passwords = cheap();
+        let stored = passwords.hash("correct horse").expect("a hash");
+        assert!(stored.starts_with("$argon2id$v=19$m=64,t=1,p=1$"), "{stored}");
+        assert_ne!(stored, passwords.hash("correct horse").expect("a hash"), "salted");
+        assert_eq!(
+            passwords.verify("correct horse", Some(&stored)),
+            Ok(Verified::Right { renewed: None })
+        );
+        assert_eq!(passwords.verify("correct horsf", Some(&stored)), Ok(Verified::Wrong));
+        assert!(passwords.verify("correct horse", Some("not a hash")).is_err());
+    }
+
+    #[test]
+    fn without_a_stored_hash_no_password_is_right() {
+        assert_eq!(cheap().verify("correct horse", None), Ok(Verified::Wrong));
+        let default = Passwords::new(19_456, 2, 1).expect("good parameters");
+        let hash = PasswordHash::new(&default.nobody).expect("a PHC string");
+        assert!(default.made_today(&hash), "it costs what a real one costs");
+    }
+
+    #[test]
+    fn a_hash_of_other_parameters_is_renewed() {
+        let stored = cheap().hash("correct horse").expect("a hash");
+        let stronger = Passwords::new(128, 2, 1).expect("good parameters");
+        let Ok(Verified::Right { renewed: Some(renewed) }) = stronger.verify("correct horse", Some(&stored)) else {
+            panic!("not renewed");
+        };
+        assert_eq!(
+            stronger.verify("correct horse", Some(&renewed)),
+            Ok(Verified::Right { renewed: None })
+        );
+        assert_eq!(stronger.verify("wrong", Some(&stored)), Ok(Verified::Wrong));
+    }
+
+    #[test]
+    fn lengths_are_counted_in_utf16() {
+        assert!(check_new(&"x".repeat(12)).is_ok());
+        assert!(check_new(&"x".repeat(11)).is_err());
+        assert!(check_new(&"\u{1F600}".repeat(64)).is_ok());
+        assert!(check_new(&"\u{1F600}".repeat(65)).is_err());
+        assert!(check_offered("").is_err());
+        assert!(check_offered("short").is_ok());
+        assert!(check_offered(&"x".repeat(129)).is_err());
+    }
+}

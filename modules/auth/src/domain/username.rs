@@ -1,0 +1,58 @@
+//! Names of accounts: 3 to 32 of `[A-Za-z0-9_.]`. Names that differ in case only are one name.
+
+use validator::ValidationError;
+
+/// Characters at least.
+const MIN: usize = 3;
+/// Characters at most.
+pub(crate) const MAX: usize = 32;
+
+/// A name that an account can have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Username {
+    /// As its owner writes it.
+    pub(crate) shown: String,
+    /// By which it is found.
+    pub(crate) key: String,
+}
+
+impl Username {
+    /// The name that `text` is, if it can be one.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let good = (MIN..=MAX).contains(&text.len())
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'.');
+        good.then(|| Self {
+            shown: text.to_string(),
+            key: text.to_ascii_lowercase(),
+        })
+    }
+}
+
+/// For `#[validate(custom)]`.
+pub(crate) fn check(text: &str) -> Result<(), ValidationError> {
+    match Username::parse(text) {
+        Some(_) => Ok(()),
+        None => Err(ValidationError::new("username").with_message(
+            format!("must be {MIN} to {MAX} letters, digits, underscores and dots (A-Z a-z 0-9 _ .)").into(),
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_short_and_plain_and_known_by_their_lower_case() {
+        let name = Username::parse("Ann_B.9").expect("a good name");
+        assert_eq!((name.shown.as_str(), name.key.as_str()), ("Ann_B.9", "ann_b.9"));
+        for good in ["abc", "...", "___", &"x".repeat(32)] {
+            assert!(check(good).is_ok(), "{good}");
+        }
+        for bad in ["", "ab", &"x".repeat(33), "a b", "a-b", "ann\u{e9}", "\u{212A}elvin", "ann\n", "a/b", "<b>"] {
+            assert!(check(bad).is_err(), "{bad}");
+        }
+    }
+}

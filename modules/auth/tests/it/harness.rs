@@ -1,0 +1,348 @@
+//! A server with nothing on it but the module.
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use filament_auth::{Auth, Config};
+use filament_kernel::{
+    ApiError, Caller,
+    audit::{Audit, AuditEntry},
+    clock::Clock,
+    config::Section,
+    db::{Database, WriteTx},
+    gateway::Gateway,
+    http::RequestContext,
+    id::{Ids, SessionId, UserId},
+    log::{EventLog, LogBackend, LoggedEvent, PendingChange, Stream, Topic},
+    module::{Context, Erased, Health, Host, Module, Routes},
+    ports::{Accounts, Authenticator},
+    scope::ScopeOwner,
+    service::{CurrentServices, ServiceTable},
+};
+use filament_migration::{Migrator, MigratorTrait};
+use filament_test_support::{Backend, TestDatabase};
+use poem::{
+    Endpoint, Request,
+    http::{Method, StatusCode, Uri},
+};
+use sea_orm::{ConnectOptions, DbErr};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// A password that follows the rules.
+pub(crate) const PASSWORD: &str = "correct horse battery";
+
+/// What servers share: a database, a data folder and the time.
+#[derive(Clone)]
+pub(crate) struct Site {
+    pub(crate) db: Database,
+    pub(crate) clock: Clock,
+    pub(crate) data: Arc<TempDir>,
+    ids: Arc<Ids>,
+    _database: TestDatabase,
+}
+
+impl Site {
+    pub(crate) async fn new(backend: Backend) -> Self {
+        let database = backend.database().await.expect("installed, or the test would not run");
+        let connect = async |connections| {
+            let mut options = ConnectOptions::new(&database.url);
+            options
+                .max_connections(connections)
+                .sqlx_logging(false)
+                .map_sqlx_sqlite_opts(|options| {
+                    options
+                        .foreign_keys(true)
+                        .busy_timeout(Duration::from_secs(5))
+                        .pragma("journal_mode", "WAL")
+                        .pragma("synchronous", "OFF")
+                });
+            sea_orm::Database::connect(options).await.expect("a connection")
+        };
+        let writer = connect(if backend == Backend::Sqlite { 1 } else { 8 }).await;
+        let readers = connect(4).await;
+        Migrator::up(&writer, None).await.expect("the schema");
+        Self {
+            db: Database::new(readers, writer),
+            clock: Clock::default(),
+            data: Arc::new(tempfile::tempdir().expect("a folder")),
+            ids: Arc::default(),
+            _database: database,
+        }
+    }
+
+    /// A server with the defaults, except that hashing is cheap.
+    pub(crate) async fn server(&self) -> Server {
+        self.server_with(|_| {}).await
+    }
+
+    pub(crate) async fn server_with(&self, change: impl FnOnce(&mut Config)) -> Server {
+        let mut config: Config = toml::from_str(Config::DEFAULTS).expect("the defaults are a section");
+        config.argon2_memory_kib = 64;
+        config.argon2_iterations = 1;
+        config.hash_queue = 1_000;
+        change(&mut config);
+
+        let gateway = Arc::new(Sockets::default());
+        let audit = Arc::new(AuditTrail::default());
+        let owner = ScopeOwner::new(|panic| panic!("a task panicked: {panic:?}"));
+        let context = Context {
+            config: Arc::new(config),
+            host: Host {
+                db: self.db.clone(),
+                log: EventLog::new(Arc::new(Silence)),
+                gateway: gateway.clone(),
+                audit: audit.clone(),
+                clock: self.clock.clone(),
+                ids: self.ids.clone(),
+                data_dir: self.data.path().to_path_buf(),
+            },
+            scope: owner.scope(),
+            health: Health::default(),
+            prepared: Arc::default(),
+            current: Arc::new(Silence),
+        };
+        let instance = Auth::prepare(context).await.expect("it comes up");
+        let Erased { routes, parts } = instance.into();
+        let provided = parts.services.into_iter().map(|(_, provide)| provide(Auth::MANIFEST.id));
+        Server {
+            routes,
+            services: Arc::new(ServiceTable::new(provided)),
+            gateway,
+            audit,
+            owner,
+        }
+    }
+
+    pub(crate) fn later(&self, seconds: u64) {
+        self.clock.advance(Duration::from_secs(seconds));
+    }
+}
+
+/// The module, as the host holds it.
+pub(crate) struct Server {
+    routes: Routes,
+    pub(crate) services: Arc<ServiceTable>,
+    pub(crate) gateway: Arc<Sockets>,
+    pub(crate) audit: Arc<AuditTrail>,
+    owner: ScopeOwner,
+}
+
+/// Tokens, as a client keeps them.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Session {
+    pub(crate) access_token: String,
+    pub(crate) refresh_token: String,
+    pub(crate) expires_in_secs: u64,
+}
+
+impl Session {
+    pub(crate) fn id(&self) -> SessionId {
+        let (id, _) = self.refresh_token.split_once('.').expect("an id and a secret");
+        id.parse().expect("an id")
+    }
+}
+
+/// A refusal: its status, its code and its message.
+pub(crate) type Refusal = (u16, &'static str, String);
+
+impl Server {
+    /// It goes live: its tasks start.
+    pub(crate) fn start(self) -> Self {
+        self.owner.start();
+        self
+    }
+
+    /// Answers with the body, `null` where it is empty.
+    pub(crate) async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        token: Option<&str>,
+        body: Option<&Value>,
+    ) -> Result<(StatusCode, Value), Refusal> {
+        let endpoint = &self.routes[path][&method];
+        let mut request = Request::builder()
+            .method(method)
+            .uri(Uri::try_from(path).expect("a path"));
+        if let Some(token) = token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        let mut request = match body {
+            Some(body) => request.content_type("application/json").body(body.to_string()),
+            None => request.finish(),
+        };
+        request.extensions_mut().insert(Arc::new(RequestContext {
+            request_id: "test".to_string(),
+            client_ip: [127, 0, 0, 1].into(),
+            services: self.services.clone(),
+            generation: 1,
+        }));
+        match endpoint.call(request).await {
+            Ok(response) => {
+                let status = response.status();
+                let bytes = response.into_body().into_vec().await.expect("a body");
+                let body = if bytes.is_empty() {
+                    Value::Null
+                } else {
+                    serde_json::from_slice(&bytes).expect("JSON")
+                };
+                Ok((status, body))
+            }
+            Err(error) => {
+                let error: ApiError = error.downcast().expect("an error of ours");
+                Err((error.code().status, error.code().word, error.message().to_string()))
+            }
+        }
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Result<(StatusCode, Value), Refusal> {
+        self.call(Method::POST, path, None, Some(&body)).await
+    }
+
+    pub(crate) async fn register(&self, username: &str, password: &str) -> Result<Value, Refusal> {
+        let body = json!({ "username": username, "password": password });
+        self.post("/auth/register", body).await.map(|(_, body)| body)
+    }
+
+    pub(crate) async fn log_in(&self, username: &str, password: &str) -> Result<Session, Refusal> {
+        let body = json!({ "username": username, "password": password });
+        let (_, body) = self.post("/auth/login", body).await?;
+        Ok(serde_json::from_value(body).expect("a session"))
+    }
+
+    /// Registers and logs in.
+    pub(crate) async fn person(&self, username: &str) -> Session {
+        self.register(username, PASSWORD).await.expect("accepted");
+        self.log_in(username, PASSWORD).await.expect("logged in")
+    }
+
+    pub(crate) async fn refresh(&self, refresh_token: &str) -> Result<Session, Refusal> {
+        let (_, body) = self
+            .post("/auth/refresh", json!({ "refresh_token": refresh_token }))
+            .await?;
+        Ok(serde_json::from_value(body).expect("a session"))
+    }
+
+    pub(crate) async fn log_out(&self, refresh_token: &str) -> Result<(), Refusal> {
+        let (status, body) = self
+            .post("/auth/logout", json!({ "refresh_token": refresh_token }))
+            .await?;
+        assert_eq!((status, body), (StatusCode::NO_CONTENT, Value::Null));
+        Ok(())
+    }
+
+    pub(crate) async fn me(&self, access_token: &str) -> Result<Value, Refusal> {
+        self.call(Method::GET, "/auth/me", Some(access_token), None)
+            .await
+            .map(|(_, body)| body)
+    }
+
+    pub(crate) async fn authenticate(&self, access_token: &str) -> Option<Caller> {
+        let authenticator = self.services.get::<dyn Authenticator>().expect("provided");
+        match authenticator.authenticate(access_token).await {
+            Ok(caller) => Some(caller),
+            Err(error) => {
+                assert_eq!(error.code().status, 401);
+                None
+            }
+        }
+    }
+
+    pub(crate) fn accounts(&self) -> Arc<dyn Accounts> {
+        self.services.get::<dyn Accounts>().expect("provided").clone()
+    }
+}
+
+/// The one 401.
+pub(crate) fn unauthenticated() -> Refusal {
+    let error = ApiError::unauthenticated();
+    (error.code().status, error.code().word, error.message().to_string())
+}
+
+/// Remembers which sessions' sockets were closed.
+#[derive(Default)]
+pub(crate) struct Sockets(Mutex<Vec<SessionId>>);
+
+impl Sockets {
+    pub(crate) fn ended(&self) -> Vec<SessionId> {
+        self.0.lock().expect("not poisoned").clone()
+    }
+}
+
+impl Gateway for Sockets {
+    fn publish(&self, _: Topic, _: &'static str, _: &str, _: Option<UserId>) {}
+
+    fn send_to_user(&self, _: UserId, _: &'static str, _: &str) {}
+
+    fn followers(&self, _: Stream, _: usize) -> Vec<UserId> {
+        Vec::new()
+    }
+
+    fn is_online(&self, _: UserId) -> bool {
+        false
+    }
+
+    fn end_session(&self, session: SessionId, _: &str) {
+        self.0.lock().expect("not poisoned").push(session);
+    }
+}
+
+/// Remembers what was recorded, and can be made to fail.
+#[derive(Default)]
+pub(crate) struct AuditTrail {
+    entries: Mutex<Vec<AuditEntry>>,
+    broken: AtomicBool,
+}
+
+impl AuditTrail {
+    pub(crate) fn actions(&self) -> Vec<&'static str> {
+        let entries = self.entries.lock().expect("not poisoned");
+        entries.iter().map(|entry| entry.action).collect()
+    }
+
+    pub(crate) fn breaks(&self, broken: bool) {
+        self.broken.store(broken, Ordering::SeqCst);
+    }
+}
+
+#[async_trait::async_trait]
+impl Audit for AuditTrail {
+    async fn record(&self, _tx: &WriteTx, entry: AuditEntry) -> Result<(), ApiError> {
+        if self.broken.load(Ordering::SeqCst) {
+            return Err(DbErr::Custom("the audit log cannot be written".to_string()).into());
+        }
+        self.entries.lock().expect("not poisoned").push(entry);
+        Ok(())
+    }
+}
+
+/// The parts of a host that the module does not use.
+struct Silence;
+
+#[async_trait::async_trait]
+impl LogBackend for Silence {
+    fn enqueue(&self, change: Box<dyn PendingChange>) -> Result<(), Box<dyn PendingChange>> {
+        Err(change)
+    }
+
+    async fn read(&self, _: Stream, _: i64, _: u64) -> Result<Vec<LoggedEvent>, ApiError> {
+        Ok(Vec::new())
+    }
+
+    async fn head(&self, _: Stream) -> Result<i64, ApiError> {
+        Ok(0)
+    }
+}
+
+impl CurrentServices for Silence {
+    fn current(&self) -> Arc<ServiceTable> {
+        Arc::default()
+    }
+}

@@ -1,0 +1,185 @@
+use std::sync::Arc;
+
+use filament_kernel::{
+    ApiError, Caller,
+    http::{ClientIp, JsonBytes, Valid},
+    id::GuildId,
+    text,
+};
+use poem_openapi::{
+    Object, OpenApi,
+    param::{Path, Query},
+};
+use serde::Serialize;
+use validator::Validate;
+
+use super::{Answer, Tag};
+use crate::{
+    changes::{self, JoinOutcome},
+    domain::{
+        guild::{Guild, Visibility},
+        name,
+    },
+    page::{self, Page},
+    state::State,
+    store,
+};
+
+pub struct Guilds(pub(super) Arc<State>);
+
+/// What a new guild is to be.
+#[derive(Debug, Object, Validate)]
+#[oai(deny_unknown_fields)]
+struct GuildCreate {
+    /// 1 to 64 UTF-16 code units, not blank.
+    #[validate(custom(function = "name::guild_or_channel"))]
+    name: String,
+    /// Who may know of it and join it.
+    #[oai(default)]
+    visibility: Visibility,
+}
+
+/// Guilds of the caller, oldest first.
+#[derive(Debug, Object, Serialize)]
+struct GuildList {
+    guilds: Vec<Guild>,
+    /// Where the next page begins; null on the last.
+    next_cursor: Option<GuildId>,
+}
+
+/// Guilds of the public directory.
+#[derive(Debug, Object, Serialize)]
+struct GuildDirectory {
+    guilds: Vec<Guild>,
+}
+
+/// What came of asking to join.
+#[derive(Debug, Object, Serialize)]
+struct GuildJoin {
+    guild_id: GuildId,
+    outcome: JoinOutcome,
+}
+
+const GUILDS_PER_PAGE: u64 = 512;
+const DIRECTORY_DEFAULT: u64 = 20;
+const DIRECTORY_MAX: u64 = 50;
+const DIRECTORY_QUERY_CHARS: usize = 64;
+
+#[OpenApi]
+impl Guilds {
+    /// Create a guild
+    ///
+    /// The caller becomes its owner. One user may have created five guilds that still exist (an operator may set another
+    /// number); beyond, the answer is 403 `guild_creation_limit_reached`.
+    #[oai(
+        path = "/guilds",
+        method = "post",
+        operation_id = "guild_create",
+        tag = "Tag::Guilds"
+    )]
+    async fn guild_create(&self, caller: Caller, body: Valid<GuildCreate>) -> Answer<Guild> {
+        let Valid(GuildCreate { name, visibility }) = body;
+        let guild = changes::guild_create(&self.0, caller.user_id, name, visibility).await?;
+        JsonBytes::of(&guild)
+    }
+
+    /// List the caller's guilds
+    ///
+    /// Oldest first. All of them at once, unless there are hundreds.
+    #[oai(
+        path = "/guilds",
+        method = "get",
+        operation_id = "guild_list",
+        tag = "Tag::Guilds"
+    )]
+    async fn guild_list(
+        &self,
+        caller: Caller,
+        /// `next_cursor` of the page before.
+        cursor: Query<Option<GuildId>>,
+    ) -> Answer<GuildList> {
+        let db = self.0.host.db.read();
+        let mut guilds =
+            store::guilds::of_user(db, caller.user_id, cursor.0, GUILDS_PER_PAGE + 1).await?;
+        let more = page::trim(&mut guilds, GUILDS_PER_PAGE);
+        let next_cursor = guilds.last().filter(|_| more).map(|last| last.guild_id);
+        page::write(GuildList {
+            guilds,
+            next_cursor,
+        })
+    }
+
+    /// Search the public directory
+    ///
+    /// Public guilds whose name holds `q`, whatever the case; without `q`, all. Oldest first.
+    #[oai(
+        path = "/guilds/public",
+        method = "get",
+        operation_id = "guild_directory",
+        tag = "Tag::Guilds"
+    )]
+    async fn guild_directory(
+        &self,
+        _caller: Caller,
+        /// A part of the name, at most 64 UTF-16 code units.
+        q: Query<Option<String>>,
+        /// How many at most: 1 to 50, 20 if not given.
+        limit: Query<Option<u64>>,
+    ) -> Answer<GuildDirectory> {
+        let limit = page::limit(limit.0, DIRECTORY_DEFAULT, DIRECTORY_MAX)?;
+        let part =
+            q.0.as_deref()
+                .map(str::trim)
+                .filter(|part| !part.is_empty());
+        check_query(part.unwrap_or_default())?;
+        let guilds = store::guilds::public(self.0.host.db.read(), part, limit).await?;
+        JsonBytes::of(&GuildDirectory { guilds })
+    }
+
+    /// Join a public guild
+    ///
+    /// A guild that is private or does not exist answers 404. Limited per user and per address.
+    #[oai(
+        path = "/guilds/:guild_id/join",
+        method = "post",
+        operation_id = "guild_join",
+        tag = "Tag::Guilds"
+    )]
+    async fn guild_join(
+        &self,
+        caller: Caller,
+        client_ip: ClientIp,
+        guild_id: Path<GuildId>,
+    ) -> Answer<GuildJoin> {
+        let guild_id = guild_id.0;
+        let outcome = changes::guild_join(&self.0, caller.user_id, client_ip.0, guild_id).await?;
+        JsonBytes::of(&GuildJoin { guild_id, outcome })
+    }
+}
+
+fn check_query(part: &str) -> Result<(), ApiError> {
+    if part.contains('\0') {
+        return Err(ApiError::invalid("q", "must not hold the character NUL"));
+    }
+    let length = text::utf16_len(part);
+    if length > DIRECTORY_QUERY_CHARS {
+        return Err(ApiError::invalid(
+            "q",
+            format!(
+                "must be at most {DIRECTORY_QUERY_CHARS} characters (UTF-16 code units), got {length}"
+            ),
+        ));
+    }
+    Ok(())
+}
+
+impl Page for GuildList {
+    fn len(&self) -> usize {
+        self.guilds.len()
+    }
+
+    fn cut(&mut self, entries: usize) {
+        self.guilds.truncate(entries);
+        self.next_cursor = self.guilds.last().map(|last| last.guild_id);
+    }
+}
