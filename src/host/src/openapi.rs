@@ -88,11 +88,8 @@ fn normalised(value: Value) -> Value {
         Value::Object(map) => map
             .into_iter()
             .map(|(key, value)| {
-                let key = match key.as_str() {
-                    "application/json; charset=utf-8" => "application/json".to_string(),
-                    _ => key,
-                };
-                (key, normalised(value))
+                let key = key.strip_suffix("; charset=utf-8").unwrap_or(&key);
+                (key.to_string(), normalised(value))
             })
             .collect::<Map<_, _>>()
             .into(),

@@ -2,11 +2,12 @@
 //! not the file; what counts is whether the text is another.
 
 use std::{
+    ffi::OsStr,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use notify::{RecursiveMode, Watcher};
+use notify::{Event, EventKind, RecursiveMode, Watcher, event::ModifyKind};
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
@@ -26,9 +27,12 @@ impl FileWatch {
     /// When the folder does not exist or the system cannot watch it.
     pub fn new(file: &Path) -> notify::Result<Self> {
         let (sender, events) = mpsc::channel(1);
-        let mut watcher = notify::recommended_watcher(move |_| {
-            // One note that something happened is enough; it is read by then.
-            let _ = sender.try_send(());
+        let name = file.file_name().map(ToOwned::to_owned);
+        let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
+            if event.is_ok_and(|event| concerns(&event, name.as_deref())) {
+                // One note that something happened is enough; it is read by then.
+                let _ = sender.try_send(());
+            }
         })?;
         let folder = match file.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -60,4 +64,15 @@ impl FileWatch {
             }
         }
     }
+}
+
+/// Whether an event in the folder can have changed the file: an event of the file itself, or names that come and go (the file may be a
+/// link into a folder that is swapped). A log that somebody writes in the same folder is neither.
+fn concerns(event: &Event, name: Option<&OsStr>) -> bool {
+    let names_changed = matches!(
+        event.kind,
+        EventKind::Create(_) | EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(_)) | EventKind::Any
+    );
+    let reads = matches!(event.kind, EventKind::Access(_));
+    names_changed || (!reads && event.paths.iter().any(|path| path.file_name() == name))
 }

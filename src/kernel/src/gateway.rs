@@ -1,7 +1,7 @@
 //! Open sockets, as modules see them: commands in, events of the moment out, and who follows what.
 //!
-//! A socket **follows** topics ([`crate::log::Topic`]). Every socket of a user follows the streams that the modules'
-//! [`Audience`]s name for that user; events that admit or expel a user change that as they are delivered. What a socket
+//! A socket **follows** topics ([`crate::log::Topic`]). Every socket of a user follows the user's own stream and those that the
+//! modules' [`Audience`]s name for that user; events that admit or expel a user change that as they are delivered. What a socket
 //! follows beyond this (a channel that the person looks at) is asked for by a command.
 
 use std::{future::Future, marker::PhantomData, sync::Arc};

@@ -11,13 +11,15 @@ use tokio::{net::TcpStream, time::timeout};
 use tokio_tungstenite::{
     WebSocketStream, client_async_with_config,
     tungstenite::{
-        self, Message as Frame,
+        self,
         client::IntoClientRequest,
         handshake::client::Request,
         http::HeaderValue,
         protocol::WebSocketConfig,
     },
 };
+
+pub use tokio_tungstenite::tungstenite::Message as Frame;
 
 use crate::{
     http::{Answer, Api},

@@ -1,7 +1,8 @@
 //! A thin HTTP client that holds every answer against the contract.
 
+pub use reqwest::Method;
 use reqwest::{
-    Method, RequestBuilder, StatusCode,
+    RequestBuilder, StatusCode,
     header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS},
 };
 use serde::{Serialize, de::DeserializeOwned};

@@ -116,6 +116,7 @@ impl Site {
             gateway,
             audit,
             owner,
+            _site: self.clone(),
         }
     }
 
@@ -131,6 +132,7 @@ pub(crate) struct Server {
     pub(crate) gateway: Arc<Sockets>,
     pub(crate) audit: Arc<AuditTrail>,
     owner: ScopeOwner,
+    _site: Site,
 }
 
 /// Tokens, as a client keeps them.

@@ -2,7 +2,7 @@
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
-use filament_kernel::{ApiError, id::UserId, scope::panic_message};
+use filament_kernel::{ApiError, id::UserId, log::Stream, scope::panic_message};
 use filament_protocol::CloseCode;
 use futures_util::{FutureExt, StreamExt, stream};
 use tokio::time::timeout;
@@ -53,6 +53,10 @@ impl Hub {
     async fn ask(&self, user: UserId, only: Option<&[&'static str]>) -> Result<Named, ApiError> {
         let _turn = self.asking.acquire().await.map_err(ApiError::internal)?;
         let mut named = Named::new();
+        if only.is_none() {
+            // A user's own stream needs no module to say so.
+            named.push(("host", vec![Stream::User(user)]));
+        }
         for (module, audience) in self.audiences() {
             if only.is_some_and(|only| !only.contains(&module)) {
                 continue;

@@ -35,7 +35,7 @@ on_both_databases!(ten_kills_among_ten_thousand_messages_lose_and_double_none, a
     let mut clients = JoinSet::new();
     for client in 0..CLIENTS {
         let (sent, total, acknowledged) = (sent.clone(), total.clone(), acknowledged.clone());
-        let (path, token) = (path.clone(), ada.access_token().to_string());
+        let (path, token) = (path.clone(), ada.session.access_token.clone());
         clients.spawn(async move {
             let mut http = None;
             while total.load(Ordering::SeqCst) < MESSAGES {
@@ -78,7 +78,7 @@ on_both_databases!(ten_kills_among_ten_thousand_messages_lose_and_double_none, a
     let mut http = Http::connect(addr).await.expect("connect");
     let mut before = String::new();
     loop {
-        let page = request("GET", &format!("{path}?limit=100{before}"), Some(ada.access_token()), None);
+        let page = request("GET", &format!("{path}?limit=100{before}"), Some(&ada.session.access_token), None);
         let (status, body) = http.call(&page).await.expect("history");
         assert_eq!(status, 200);
         let page: Value = serde_json::from_slice(&body).expect("JSON");
@@ -127,9 +127,9 @@ on_both_databases!(a_stop_by_signal_says_come_back_and_ends_with_zero, async |ba
     let said = ada.say(&guild, &channel, "last words").await;
     let status = server.terminate().await;
     assert_eq!(status.code(), Some(0), "{}", server.log());
-    let (code, reason) = ears.closed().await;
-    assert_eq!(code, 1001);
-    assert!(!reason.is_empty());
+    let closed = ears.closed().await;
+    assert_eq!(closed.code, 1001);
+    assert!(!closed.reason.is_empty());
     server.start_again().await;
     // Tokens issued before are still good.
     assert_eq!(ada.history(&guild, &channel).await, [said]);

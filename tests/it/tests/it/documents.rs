@@ -105,7 +105,7 @@ async fn every_legal_set_of_modules_boots_with_the_document_that_the_command_pri
 async fn the_document_has_a_tag_that_changes_with_the_generation() {
     let server = Server::start(Backend::Sqlite).await;
     let first = server.api().get("/openapi.json").await.expect(200);
-    let tag = |answer: &filament_test_support::Answer| answer.header("etag").expect("etag").to_string();
+    let tag = |answer: &filament_test_support::Answer| answer.header("etag").to_string();
     server.write_config("[modules]\nchat = false\n");
     server.cli(&["reload"]).await.expect(0);
     let second = server.api().get("/openapi.json").await.expect(200);

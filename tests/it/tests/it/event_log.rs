@@ -33,7 +33,7 @@ struct Log {
 async fn open(backend: Backend) -> Log {
     let database = backend.database().await.expect("a database");
     let loaded = config::load(&[], &[], &Inputs::default()).expect("defaults");
-    let db = database::connect(database.url(), &loaded.host.database)
+    let db = database::connect(&database.url, &loaded.host.database)
         .await
         .expect("connect");
     let schema: Arc<dyn database::Schema> = Arc::new(filament_server::ProductSchema);

@@ -56,7 +56,7 @@ async fn table(db: &Database, name: &str) -> (BTreeMap<String, (ColumnKind, bool
 on_both_databases!(every_entity_is_its_table, async |backend: Backend| {
     let database = backend.database().await.expect("a database");
     let loaded = config::load(&[], &[], &Inputs::default()).expect("defaults");
-    let db = database::connect(database.url(), &loaded.host.database).await.expect("connect");
+    let db = database::connect(&database.url, &loaded.host.database).await.expect("connect");
     let schema: Arc<dyn database::Schema> = Arc::new(filament_tests::notes::Schema);
     database::migrate(&db, &schema).await.expect("migrate");
 
@@ -97,9 +97,9 @@ on_both_databases!(migrating_twice_at_once_migrates_once, async |backend: Backen
     let database = backend.database().await.expect("a database");
     let loaded = config::load(&[], &[], &Inputs::default()).expect("defaults");
     let schema: Arc<dyn database::Schema> = Arc::new(filament_server::ProductSchema);
-    let db = database::connect(database.url(), &loaded.host.database).await.expect("connect");
+    let db = database::connect(&database.url, &loaded.host.database).await.expect("connect");
     if backend == Backend::Postgres {
-        let other = database::connect(database.url(), &loaded.host.database).await.expect("connect");
+        let other = database::connect(&database.url, &loaded.host.database).await.expect("connect");
         let (one, two) = tokio::join!(database::migrate(&db, &schema), database::migrate(&other, &schema));
         one.and(two).expect("both");
     } else {

@@ -1,15 +1,18 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use super::*;
 
 const CLIENTS: usize = 50;
 const EVENTS: usize = 3000;
 
 /// Reads everything there is up to the last event, and the goodbye if there is one before it.
-async fn read_all(mut client: Client) -> Result<(), Heard> {
+async fn read_all(mut client: Client, read: Arc<AtomicUsize>) -> Result<(), Heard> {
     for number in 0..EVENTS {
         match client.hear().await {
             Heard::Text(text) => assert!(text.ends_with(&format!("{{\"number\":{number}}}}}")), "{text}"),
             other => return Err(other),
         }
+        read.fetch_add(1, Ordering::Relaxed);
     }
     Ok(())
 }
@@ -24,13 +27,16 @@ async fn a_slow_reader_is_dropped_and_the_others_get_everything() {
         clients.push(world.opened(id).await);
     }
     let mut slow = clients.swap_remove(7);
-    let readers: Vec<_> = clients.into_iter().map(|client| tokio::spawn(read_all(client))).collect();
+    let read = Arc::new(AtomicUsize::new(0));
+    let readers: Vec<_> =
+        clients.into_iter().map(|client| tokio::spawn(read_all(client, read.clone()))).collect();
     for batch in (0..EVENTS).collect::<Vec<_>>().chunks(100) {
         let events: Vec<Delivery> = batch.iter().map(|number| event(guild(1), *number)).collect();
         world.hub.deliver(&events);
         world.hub.settle().await;
-        // The readers share these two threads with the server; a real peer is as quick as its network.
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        // The readers share two threads with the server, so they are given the time that they need.
+        let so_far = (batch[batch.len() - 1] + 1) * (CLIENTS - 1);
+        world.until("the readers keep up", |_| read.load(Ordering::Relaxed) == so_far).await;
     }
     for reader in readers {
         assert_eq!(reader.await.expect("no panic"), Ok(()));
