@@ -5,8 +5,8 @@
 //! `mailto` only. Whatever has no token of its own (quotes, images, rules, HTML) becomes its text.
 //!
 //! A message with its tokens has to fit one gateway frame, and a few characters of markdown can make many tokens. The list is
-//! therefore bounded in number, in nesting and in the bytes that it takes as JSON; where a bound is reached, the rest is cut and
-//! what is open is closed.
+//! therefore bounded, in number, in nesting and in the bytes that it takes as JSON. A text that would need more, which takes
+//! hundreds of lists or headings in a message, becomes one plain paragraph: what it says is worth more than how it looks.
 
 use std::{borrow::Cow, ops::Range};
 
@@ -99,13 +99,19 @@ pub enum MarkdownToken {
 
 /// The tokens of a markdown text.
 ///
-/// Pure, and in time proportional to the text. Meant for texts as long as messages; of a much longer one the beginning is kept.
+/// Pure, and in time proportional to the text. Meant for texts as long as messages; of one that does not even fit as plain text
+/// the beginning is kept.
 pub fn tokens(text: &str) -> Vec<MarkdownToken> {
+    formatted(text).unwrap_or_else(|| plain(text))
+}
+
+/// The tokens, if there is room for all of them.
+fn formatted(text: &str) -> Option<Vec<MarkdownToken>> {
     let mut writer = Writer::new(text.len());
     let mut code_block: Option<(Option<String>, String)> = None;
     for (event, range) in Parser::new_ext(text, Options::empty()).into_offset_iter() {
         if writer.full {
-            break;
+            return None;
         }
         match (&mut code_block, event) {
             (None, Event::Start(Tag::CodeBlock(kind))) => {
@@ -120,7 +126,16 @@ pub fn tokens(text: &str) -> Vec<MarkdownToken> {
             (None, event) => writer.event(event, text, range),
         }
     }
-    writer.finish()
+    (!writer.full).then_some(writer.tokens)
+}
+
+/// One paragraph of the text as it is.
+fn plain(text: &str) -> Vec<MarkdownToken> {
+    let mut writer = Writer::new(0);
+    writer.push_start(MarkdownToken::ParagraphStart, MarkdownToken::ParagraphEnd);
+    writer.text(text);
+    writer.end();
+    writer.tokens
 }
 
 struct Writer {
@@ -132,6 +147,7 @@ struct Writer {
     bytes_left: usize,
     hrefs_left: usize,
     depth: usize,
+    /// Something did not fit.
     full: bool,
 }
 
@@ -304,13 +320,6 @@ impl Writer {
                 false
             }
         }
-    }
-
-    fn finish(mut self) -> Vec<MarkdownToken> {
-        while !self.open.is_empty() {
-            self.end();
-        }
-        self.tokens
     }
 }
 

@@ -54,9 +54,15 @@ impl Login {
         let username = Username::parse(&username);
         let credentials = self.credentials(username.as_ref()).await?;
         let stored = credentials.as_ref().map(|credentials| credentials.password_hash.clone());
-        let verified = self.hasher.verify(password, stored).await?;
-        let (user, renewed) = self.judge(username, credentials, verified)?;
-        let tokens = self.sessions.open(user, renewed).await?;
+        let verified = self.hasher.verify(password.clone(), stored).await?;
+        let (credentials, outdated) = self.judge(username, credentials, verified)?;
+        let user_id = credentials.user_id;
+        let renewed = if outdated {
+            self.renewed(credentials, password).await
+        } else {
+            None
+        };
+        let tokens = self.sessions.open(user_id, renewed).await?;
         Ok(Json(tokens.into()))
     }
 }
@@ -70,31 +76,22 @@ impl Login {
         }
     }
 
+    /// Whom the attempt lets in, and whether their hash is outdated.
     fn judge(
         &self,
         username: Option<Username>,
         credentials: Option<Credentials>,
         verified: Verified,
-    ) -> Result<(UserId, Option<RenewedHash>), ApiError> {
+    ) -> Result<(Credentials, bool), ApiError> {
         let owner = credentials.as_ref().map(|credentials| credentials.user_id);
-        let admitted = match (username, credentials, verified) {
-            (Some(username), Some(credentials), Verified::Right { renewed }) => self
-                .counts(&username, owner, true)
-                .then(|| (credentials, renewed)),
-            (Some(username), _, _) => {
-                self.counts(&username, owner, false);
-                None
-            }
-            (None, _, _) => None,
-        };
-        metrics::counter!(
-            "filament_auth_logins_total",
-            "outcome" => if admitted.is_some() { "accepted" } else { "refused" }
-        )
-        .increment(1);
-        let (credentials, renewed) = admitted.ok_or_else(ApiError::unauthenticated)?;
-        let from = credentials.password_hash;
-        Ok((credentials.user_id, renewed.map(|to| RenewedHash { from, to })))
+        let right = credentials.zip(match verified {
+            Verified::Right { outdated } => Some(outdated),
+            Verified::Wrong => None,
+        });
+        let admitted = username.is_some_and(|username| self.counts(&username, owner, right.is_some()));
+        metrics::counter!("filament_auth_logins_total", "outcome" => if admitted { "accepted" } else { "refused" })
+            .increment(1);
+        right.filter(|_| admitted).ok_or_else(ApiError::unauthenticated)
     }
 
     /// Counts an attempt; answers whether it gets in. The log names accounts and not what was typed: people type their passwords into
@@ -113,5 +110,13 @@ impl Login {
             metrics::counter!("filament_auth_lockouts_total").increment(1);
         }
         judgement == Judgement::Admitted
+    }
+
+    /// The password hashed with today's parameters. Only after the attempt was let in: the time that this takes would tell of a right
+    /// password where the account is locked. When the queue is full the old hash is kept until the next time.
+    async fn renewed(&self, credentials: Credentials, password: String) -> Option<RenewedHash> {
+        let to = self.hasher.hash(password).await.ok()?;
+        let from = credentials.password_hash;
+        Some(RenewedHash { from, to })
     }
 }

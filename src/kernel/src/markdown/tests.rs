@@ -10,7 +10,7 @@ fn json_of(text: &str) -> Value {
 }
 
 /// The text alone, blocks and breaks as `/`.
-fn plain(text: &str) -> String {
+fn text_of(text: &str) -> String {
     tokens(text)
         .iter()
         .map(|token| match token {
@@ -122,13 +122,13 @@ fn a_code_block_keeps_its_text_and_a_plain_language() {
 
 #[test]
 fn what_has_no_token_becomes_its_text() {
-    assert_eq!(plain("a <b onclick=x>b</b> c"), "a <b onclick=x>b</b> c/");
-    assert_eq!(plain("<script>\nalert(1)\n</script>"), "<script>/alert(1)/</script>/");
-    assert_eq!(plain("> quoted\n> *text*"), "quoted/text/");
-    assert_eq!(plain("![alt *text*](https://a.b/i.png)"), "alt text/");
-    assert_eq!(plain("a\n\n***\n\nb"), "a/***/b/");
-    assert_eq!(plain("| a | b |\n|---|---|\n| c | d |"), "| a | b |/|---|---|/| c | d |/");
-    assert_eq!(plain("~~a~~ $b$ [^1] &lt;"), "~~a~~ $b$ [^1] </");
+    assert_eq!(text_of("a <b onclick=x>b</b> c"), "a <b onclick=x>b</b> c/");
+    assert_eq!(text_of("<script>\nalert(1)\n</script>"), "<script>/alert(1)/</script>/");
+    assert_eq!(text_of("> quoted\n> *text*"), "quoted/text/");
+    assert_eq!(text_of("![alt *text*](https://a.b/i.png)"), "alt text/");
+    assert_eq!(text_of("a\n\n***\n\nb"), "a/***/b/");
+    assert_eq!(text_of("| a | b |\n|---|---|\n| c | d |"), "| a | b |/|---|---|/| c | d |/");
+    assert_eq!(text_of("~~a~~ $b$ [^1] &lt;"), "~~a~~ $b$ [^1] </");
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn links_lead_to_http_https_and_mailto_only() {
         "<ftp://a.b>",
     ] {
         assert_eq!(hrefs(refused), Vec::<String>::new(), "{refused}");
-        assert!(!plain(refused).is_empty(), "{refused} keeps its text");
+        assert!(!text_of(refused).is_empty(), "{refused} keeps its text");
     }
 }
 
@@ -176,8 +176,8 @@ fn a_definition_that_many_links_refer_to_does_not_multiply() {
         })
         .sum();
     assert!(total <= MIN_HREF_BUDGET, "{total}");
-    assert!(plain(&text).starts_with("a a a"));
-    assert_eq!(plain(&text).matches('a').count(), 300, "the others keep their text");
+    assert!(text_of(&text).starts_with("a a a"));
+    assert_eq!(text_of(&text).matches('a').count(), 300, "the others keep their text");
 }
 
 #[test]
@@ -198,6 +198,30 @@ fn hostile_texts_stay_within_the_bounds_and_cost_little() {
 }
 
 #[test]
+fn what_needs_too_many_tokens_is_one_plain_paragraph() {
+    for part in ["-\n*\n", "#\n", "a\n"] {
+        let text = part.repeat(2_000 / part.len());
+        let expected = json!([
+            {"type": "paragraph_start"},
+            {"type": "text", "text": text},
+            {"type": "paragraph_end"},
+        ]);
+        assert!(json_of(&text) == expected, "{part}");
+    }
+    let long = "a".repeat(1_000_000);
+    assert!(text_of(&long).starts_with(&long[..40_000]), "of what does not fit the beginning is kept");
+    check(&long);
+}
+
+#[test]
+fn a_message_in_ordinary_markdown_keeps_its_form() {
+    for part in ["a word ", "- an item\n", "some *soft* words. ", "a\n\nparagraph\n\n", "`code` and ", "[link](https://a.b/c) "] {
+        let text = part.repeat(2_000 / part.len());
+        assert!(formatted(&text).is_some(), "{part}");
+    }
+}
+
+#[test]
 fn deep_nesting_keeps_the_text_and_loses_the_tokens() {
     let depth_of = |text: &str| {
         let mut depth = 0_i32;
@@ -212,7 +236,7 @@ fn deep_nesting_keeps_the_text_and_loses_the_tokens() {
     let lists = format!("{}deep", "- ".repeat(300));
     // A paragraph or heading may stand inside of the deepest list.
     assert!(depth_of(&lists) <= MAX_DEPTH as i32 + 1);
-    assert!(plain(&lists).contains("deep"));
+    assert!(text_of(&lists).contains("deep"));
     check(&lists);
     let emphasis = format!("{}deep{}", "*a **b ".repeat(100), "** *".repeat(100));
     assert!(depth_of(&emphasis) <= MAX_DEPTH as i32 + 1);

@@ -171,7 +171,6 @@ on_both_databases!(every_failure_has_the_same_shape, async |backend| {
         "null",
         "[]",
         "{}",
-        r#"{"name":7}"#,
         r#"{"name":"a","size":1}"#,
         r#"{"name":"a","name":"b"}"#,
         r#"{"name":"a"} {}"#,
@@ -220,4 +219,14 @@ on_both_databases!(texts_keep_to_their_bounds, async |backend| {
     assert_eq!(default.body["visibility"], "private");
     let default = ada.api.post(&channels, json!({ "name": "quiet" })).await.expect(200);
     assert_eq!(default.body["kind"], json!(ChannelKind::Text));
+});
+
+// The document says `string`, and clients are written after the document.
+on_both_databases!(a_number_is_no_text, async |backend| {
+    let server = Server::start(backend).await;
+    let ada = Person::register(&server, "ada").await;
+    for name in [json!(7), json!(true), json!(null), json!(["a"])] {
+        ada.api.post("/guilds", json!({ "name": name })).await.expect_error(400, "invalid_request");
+    }
+    assert!(ada.guilds().await.is_empty());
 });
