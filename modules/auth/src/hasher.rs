@@ -79,44 +79,35 @@ impl Hasher {
 #[cfg(test)]
 mod tests {
     use filament_kernel::{ErrorCode, scope::ScopeOwner};
+    use futures_util::future::join_all;
 
     use super::*;
 
-    fn hasher(scope: &ScopeOwner, concurrency: u32, queue: u32) -> Arc<Hasher> {
+    fn hasher(scope: &ScopeOwner, concurrency: u32, queue: u32) -> Hasher {
         let passwords = Passwords::new(64, 1, 1).expect("good parameters");
-        Arc::new(Hasher::new(passwords, scope.scope(), concurrency, queue))
+        Hasher::new(passwords, scope.scope(), concurrency, queue)
     }
 
-    #[tokio::test(flavor = "multi_thread")]
+    #[tokio::test]
     async fn beyond_the_queue_is_refused_and_the_places_come_back() {
         let scope = ScopeOwner::new(|_| {});
         let hasher = hasher(&scope, 1, 2);
         let (release, blocked) = std::sync::mpsc::channel::<()>();
-        let occupied = tokio::spawn({
-            let hasher = hasher.clone();
-            async move { hasher.run(move |_| blocked.recv()).await }
-        });
-        while hasher.running.available_permits() > 0 {
-            tokio::task::yield_now().await;
-        }
-        let waiting: Vec<_> = (0..2)
-            .map(|_| {
-                let hasher = hasher.clone();
-                tokio::spawn(async move { hasher.hash("correct horse".into()).await })
-            })
-            .collect();
-        while hasher.places.available_permits() > 0 {
-            tokio::task::yield_now().await;
-        }
-        let refused = hasher.hash("correct horse".into()).await.expect_err("the queue is full");
+        let running = hasher.run(move |_| blocked.recv());
+        let waiting = join_all((0..2).map(|_| hasher.hash("correct horse".into())));
+        let too_late = async {
+            assert_eq!(hasher.places.available_permits(), 0);
+            let refused = hasher.hash("correct horse".into()).await;
+            release.send(()).expect("somebody listens");
+            refused
+        };
+        // In this order: one runs, two wait, and one is too late.
+        let (ran, waited, refused) = tokio::join!(biased; running, waiting, too_late);
+        assert!(ran.is_ok_and(|released| released.is_ok()));
+        assert!(waited.iter().all(Result::is_ok));
+        let refused = refused.expect_err("the queue was full");
         assert_eq!(refused.code(), ErrorCode::SERVICE_UNAVAILABLE);
         assert!(refused.wait().is_some());
-
-        release.send(()).expect("somebody listens");
-        assert!(occupied.await.is_ok());
-        for one in waiting {
-            assert!(one.await.expect("no panic").is_ok());
-        }
         assert_eq!(hasher.places.available_permits(), 3);
     }
 

@@ -385,7 +385,8 @@ impl Server {
     }
 }
 
-/// Hands committed events to the gateway. Between batches it lets the sockets' tasks run, so that a burst fills no queue.
+/// Hands committed events to the gateway. Between batches it lets the sockets write, so that events gather here, where they can be
+/// written together, and a burst fills no queue.
 async fn dispatch(mut committed: mpsc::Receiver<event_log::Committed>, hub: Arc<Hub>) {
     while let Some(events) = committed.recv().await {
         let deliveries: Vec<Delivery> = events
@@ -399,7 +400,7 @@ async fn dispatch(mut committed: mpsc::Receiver<event_log::Committed>, hub: Arc<
             })
             .collect();
         hub.deliver(&deliveries);
-        tokio::task::yield_now().await;
+        hub.settle().await;
     }
 }
 

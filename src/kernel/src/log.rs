@@ -213,6 +213,9 @@ pub trait Change: Send + Sync + Sized + 'static {
 /// A future that borrows.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
+/// What a batch of changes of erased types came to.
+pub type AppliedBatch = Result<Vec<Applied<Box<dyn Any + Send>>>, ApiError>;
+
 /// A change in the queue, its types erased; the host's end of [`EventLog::commit`].
 pub trait PendingChange: Send + Sync {
     /// Changes of the same kind may share a call of `apply`.
@@ -226,7 +229,7 @@ pub trait PendingChange: Send + Sync {
         &self,
         batch: &'a [&'a dyn PendingChange],
         tx: &'a WriteTx,
-    ) -> BoxFuture<'a, Result<Vec<Applied<Box<dyn Any + Send>>>, ApiError>>;
+    ) -> BoxFuture<'a, AppliedBatch>;
     /// Runs [`Change::committed`] and answers the caller.
     fn succeed(self: Box<Self>, output: Box<dyn Any + Send>);
     /// Answers the caller.
@@ -255,7 +258,7 @@ impl<C: Change> PendingChange for Pending<C> {
         &self,
         batch: &'a [&'a dyn PendingChange],
         tx: &'a WriteTx,
-    ) -> BoxFuture<'a, Result<Vec<Applied<Box<dyn Any + Send>>>, ApiError>> {
+    ) -> BoxFuture<'a, AppliedBatch> {
         Box::pin(async move {
             let changes: Vec<&C> = batch
                 .iter()

@@ -194,6 +194,9 @@ impl<C> Context<C> {
 /// A check that an instance works.
 pub type Probe = Arc<dyn Fn() -> BoxFuture<'static, Result<(), StartError>> + Send + Sync>;
 
+/// Puts a module's id to a service that it provides.
+pub type Provide = Box<dyn FnOnce(&'static str) -> Provided + Send>;
+
 /// What a module contributes while it is up.
 pub struct Instance<A> {
     api: A,
@@ -204,7 +207,7 @@ pub struct Instance<A> {
 #[derive(Default)]
 pub struct Parts {
     /// Services, by port.
-    pub services: Vec<(PortKey, Box<dyn FnOnce(&'static str) -> Provided + Send>)>,
+    pub services: Vec<(PortKey, Provide)>,
     /// Gateway commands.
     pub commands: HashMap<&'static str, Arc<dyn Command>>,
     /// Who follows what.

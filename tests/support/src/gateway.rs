@@ -11,10 +11,7 @@ use tokio::{net::TcpStream, time::timeout};
 use tokio_tungstenite::{
     WebSocketStream, client_async_with_config,
     tungstenite::{
-        self,
-        client::IntoClientRequest,
-        handshake::client::Request,
-        http::HeaderValue,
+        self, client::IntoClientRequest, handshake::client::Request, http::HeaderValue,
         protocol::WebSocketConfig,
     },
 };
@@ -45,7 +42,8 @@ impl Event {
     /// Reads the payload into a type.
     #[track_caller]
     pub fn read<T: DeserializeOwned>(&self) -> T {
-        serde_json::from_value(self.data.clone()).unwrap_or_else(|error| panic!("{error} in {self}"))
+        serde_json::from_value(self.data.clone())
+            .unwrap_or_else(|error| panic!("{error} in {self}"))
     }
 }
 
@@ -105,7 +103,8 @@ impl GatewayClient {
     pub async fn try_connect(api: &Api) -> Result<Self, tungstenite::Error> {
         let mut request = request(&api.ws_url());
         if let Some(token) = &api.token {
-            let bearer = HeaderValue::from_str(&format!("Bearer {token}")).expect("a token is plain text");
+            let bearer =
+                HeaderValue::from_str(&format!("Bearer {token}")).expect("a token is plain text");
             request.headers_mut().insert("authorization", bearer);
         }
         Self::open(request).await
@@ -116,18 +115,27 @@ impl GatewayClient {
     /// # Errors
     /// What went wrong.
     pub async fn open(request: Request) -> Result<Self, tungstenite::Error> {
-        let addr = request.uri().authority().map(ToString::to_string).unwrap_or_default();
+        let addr = request
+            .uri()
+            .authority()
+            .map(ToString::to_string)
+            .unwrap_or_default();
         let opening = async {
             let stream = TcpStream::connect(addr).await?;
             stream.set_nodelay(true)?;
             // Small buffers, so that thousands of clients fit beside the server that they measure.
-            let config = WebSocketConfig::default().read_buffer_size(8 * 1024).write_buffer_size(0);
+            let config = WebSocketConfig::default()
+                .read_buffer_size(8 * 1024)
+                .write_buffer_size(0);
             client_async_with_config(request, stream, Some(config)).await
         };
         let (socket, _) = timeout(PATIENCE, opening)
             .await
             .map_err(|_| tungstenite::Error::Io(std::io::ErrorKind::TimedOut.into()))??;
-        Ok(Self { socket, seen: Vec::new() })
+        Ok(Self {
+            socket,
+            seen: Vec::new(),
+        })
     }
 
     /// Asks for a socket that must be refused, and answers the refusal, checked like every answer over HTTP. `query`
@@ -147,7 +155,10 @@ impl GatewayClient {
             request = request.header(*name, *value);
         }
         let answer = api.send(request).await;
-        assert!(answer.status >= 400, "a socket was opened that must not be: {answer:?}");
+        assert!(
+            answer.status >= 400,
+            "a socket was opened that must not be: {answer:?}"
+        );
         answer
     }
 
@@ -158,15 +169,25 @@ impl GatewayClient {
     pub async fn next_event(&mut self) -> Event {
         match timeout(PATIENCE, self.receive()).await {
             Ok(Received::Event(event)) => event,
-            Ok(Received::Closed(closed)) => panic!("{closed:?} in place of an event; seen so far:\n{}", self.story()),
-            Err(_) => panic!("no event within {PATIENCE:?}; seen so far:\n{}", self.story()),
+            Ok(Received::Closed(closed)) => panic!(
+                "{closed:?} in place of an event; seen so far:\n{}",
+                self.story()
+            ),
+            Err(_) => panic!(
+                "no event within {PATIENCE:?}; seen so far:\n{}",
+                self.story()
+            ),
         }
     }
 
     /// The next event, which must have this name.
     pub async fn expect(&mut self, name: &str) -> Event {
         let event = self.next_event().await;
-        assert!(event.name == name, "{event} in place of {name}; seen so far:\n{}", self.story());
+        assert!(
+            event.name == name,
+            "{event} in place of {name}; seen so far:\n{}",
+            self.story()
+        );
         event
     }
 
@@ -180,7 +201,9 @@ impl GatewayClient {
         let search = async {
             loop {
                 match self.receive().await {
-                    Received::Event(event) if event.name == name && fits(&event.data) => return Ok(event),
+                    Received::Event(event) if event.name == name && fits(&event.data) => {
+                        return Ok(event);
+                    }
                     Received::Event(_) => {}
                     Received::Closed(closed) => return Err(closed),
                 }
@@ -188,8 +211,14 @@ impl GatewayClient {
         };
         match timeout(PATIENCE, search).await {
             Ok(Ok(event)) => event,
-            Ok(Err(closed)) => panic!("{closed:?} in place of {name}; seen so far:\n{}", self.story()),
-            Err(_) => panic!("no {name} that fits within {PATIENCE:?}; seen so far:\n{}", self.story()),
+            Ok(Err(closed)) => panic!(
+                "{closed:?} in place of {name}; seen so far:\n{}",
+                self.story()
+            ),
+            Err(_) => panic!(
+                "no {name} that fits within {PATIENCE:?}; seen so far:\n{}",
+                self.story()
+            ),
         }
     }
 
@@ -226,9 +255,12 @@ impl GatewayClient {
                 }
             }
         };
-        timeout(PATIENCE, end)
-            .await
-            .unwrap_or_else(|_| panic!("the socket is still open after {PATIENCE:?}; seen so far:\n{}", self.story()))
+        timeout(PATIENCE, end).await.unwrap_or_else(|_| {
+            panic!(
+                "the socket is still open after {PATIENCE:?}; seen so far:\n{}",
+                self.story()
+            )
+        })
     }
 
     /// Sends a command.
@@ -266,7 +298,8 @@ impl GatewayClient {
         self.send("subscribe", place.clone()).await;
         let same_guild = |data: &Value| data["guild_id"] == place["guild_id"];
         let presence = self.next_that("presence_sync", same_guild).await;
-        let same_place = |data: &Value| same_guild(data) && data["channel_id"] == place["channel_id"];
+        let same_place =
+            |data: &Value| same_guild(data) && data["channel_id"] == place["channel_id"];
         self.next_that("subscribed", same_place).await;
         serde_json::from_value(presence.data["user_ids"].clone())
             .unwrap_or_else(|error| panic!("{error} in {presence}"))
@@ -296,7 +329,10 @@ impl GatewayClient {
 
     fn story(&self) -> String {
         let start = self.seen.len().saturating_sub(50);
-        let lines: Vec<String> = self.seen[start..].iter().map(|event| format!("  {event}")).collect();
+        let lines: Vec<String> = self.seen[start..]
+            .iter()
+            .map(|event| format!("  {event}"))
+            .collect();
         lines.join("\n")
     }
 
@@ -317,7 +353,10 @@ impl GatewayClient {
                 Some(Ok(Frame::Binary(bytes))) => panic!("a binary frame of {} bytes", bytes.len()),
                 Some(Ok(Frame::Ping(_) | Frame::Pong(_) | Frame::Frame(_))) => {}
                 Some(Err(_)) | None => {
-                    return Received::Closed(Closed { code: 1006, reason: String::new() });
+                    return Received::Closed(Closed {
+                        code: 1006,
+                        reason: String::new(),
+                    });
                 }
             }
         }
@@ -334,7 +373,11 @@ pub fn request(url: &str) -> Request {
 
 /// Reads a frame: exactly `v`, `t` and `d`, of the right kinds and within the limit.
 fn checked(text: &str) -> Event {
-    assert!(text.len() <= MAX_FRAME_BYTES, "a frame of {} bytes", text.len());
+    assert!(
+        text.len() <= MAX_FRAME_BYTES,
+        "a frame of {} bytes",
+        text.len()
+    );
     let envelope = Envelope::parse(text).unwrap_or_else(|error| panic!("{error}: {text}"));
     Event {
         name: envelope.name.to_owned(),

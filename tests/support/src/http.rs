@@ -40,7 +40,11 @@ pub struct Api {
 
 impl Api {
     pub(crate) fn new(client: reqwest::Client, base: String) -> Self {
-        Self { client, base, token: None }
+        Self {
+            client,
+            base,
+            token: None,
+        }
     }
 
     /// The same server, as another caller.
@@ -55,7 +59,10 @@ impl Api {
     /// The same server, as nobody.
     #[must_use]
     pub fn without_token(&self) -> Self {
-        Self { token: None, ..self.clone() }
+        Self {
+            token: None,
+            ..self.clone()
+        }
     }
 
     /// `ws://127.0.0.1:<port>/gateway/ws`.
@@ -70,7 +77,8 @@ impl Api {
 
     /// POST with a JSON body.
     pub async fn post(&self, path: &str, body: impl Serialize) -> Answer {
-        self.send(self.request(Method::POST, path).json(&body)).await
+        self.send(self.request(Method::POST, path).json(&body))
+            .await
     }
 
     /// POST without a body.
@@ -80,7 +88,8 @@ impl Api {
 
     /// PATCH with a JSON body.
     pub async fn patch(&self, path: &str, body: impl Serialize) -> Answer {
-        self.send(self.request(Method::PATCH, path).json(&body)).await
+        self.send(self.request(Method::PATCH, path).json(&body))
+            .await
     }
 
     /// DELETE.
@@ -117,7 +126,10 @@ impl Api {
     pub async fn try_send(&self, request: RequestBuilder) -> reqwest::Result<Answer> {
         let request = request.build()?;
         let asked = format!("{} {}", request.method(), request.url().path());
-        let (is_head, path) = (request.method() == Method::HEAD, request.url().path().to_owned());
+        let (is_head, path) = (
+            request.method() == Method::HEAD,
+            request.url().path().to_owned(),
+        );
         let response = self.client.execute(request).await?;
         let (status, headers) = (response.status(), response.headers().clone());
         let bytes = response.bytes().await?;
@@ -179,7 +191,10 @@ impl Answer {
 
     /// A header as text; empty when it is not there.
     pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("")
+        self.headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or("")
     }
 
     /// What a failure says to a person.
@@ -189,28 +204,45 @@ impl Answer {
 
     fn check(&self, status: StatusCode, is_head: bool, path: &str) -> Result<(), String> {
         let rule = |holds: bool, text: &str| if holds { Ok(()) } else { Err(text.to_owned()) };
-        rule(!self.header("x-request-id").is_empty(), "every answer has x-request-id")?;
         rule(
-            self.headers.get(X_CONTENT_TYPE_OPTIONS).is_some_and(|value| value == "nosniff"),
+            !self.header("x-request-id").is_empty(),
+            "every answer has x-request-id",
+        )?;
+        rule(
+            self.headers
+                .get(X_CONTENT_TYPE_OPTIONS)
+                .is_some_and(|value| value == "nosniff"),
             "every answer is nosniff",
         )?;
-        if is_head || status == StatusCode::NOT_MODIFIED || status == StatusCode::SWITCHING_PROTOCOLS {
+        if is_head
+            || status == StatusCode::NOT_MODIFIED
+            || status == StatusCode::SWITCHING_PROTOCOLS
+        {
             return rule(self.bytes.is_empty(), "this answer has no body");
         }
         if status == StatusCode::NO_CONTENT {
             rule(self.bytes.is_empty(), "204 is empty")?;
-            return rule(!self.headers.contains_key(CONTENT_TYPE), "204 has no content type");
+            return rule(
+                !self.headers.contains_key(CONTENT_TYPE),
+                "204 has no content type",
+            );
         }
         if status.is_client_error() || status.is_server_error() {
             return self.check_error(path);
         }
         rule(status.is_success(), "an answer is a success or a failure")?;
         rule(!self.bytes.is_empty(), "a success without content is 204")?;
-        rule(self.headers.contains_key(CONTENT_TYPE), "content has a type")?;
+        rule(
+            self.headers.contains_key(CONTENT_TYPE),
+            "content has a type",
+        )?;
         if self.is_json() && path != "/openapi.json" {
             rule(!self.body.is_null(), "JSON can be parsed")?;
             rule(self.bytes.len() <= MAX_JSON_BYTES, "JSON is at most 64 KiB")?;
-            rule(self.header(CACHE_CONTROL.as_str()).contains("no-store"), "JSON is not stored")?;
+            rule(
+                self.header(CACHE_CONTROL.as_str()).contains("no-store"),
+                "JSON is not stored",
+            )?;
         }
         Ok(())
     }
@@ -221,10 +253,16 @@ impl Answer {
         let body = self.body.as_object().ok_or("a failure is an object")?;
         for key in ["error", "message", "request_id"] {
             let text = body.get(key).and_then(Value::as_str);
-            rule(text.is_some_and(|text| !text.is_empty()), &format!("a failure has `{key}`, a text"))?;
+            rule(
+                text.is_some_and(|text| !text.is_empty()),
+                &format!("a failure has `{key}`, a text"),
+            )?;
         }
         // The health probe also says which part failed.
-        rule(body.len() == 3 || path == "/health", "a failure has three keys")?;
+        rule(
+            body.len() == 3 || path == "/health",
+            "a failure has three keys",
+        )?;
         rule(
             self.body["request_id"] == self.header("x-request-id"),
             "request_id and x-request-id are the same",
@@ -236,7 +274,10 @@ impl Answer {
         if let Some((_, status)) = CODES.iter().find(|(known, _)| *known == code) {
             rule(self.status == *status, &format!("{code} is {status}"))?;
         }
-        let wait = self.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+        let wait = self
+            .headers
+            .get(RETRY_AFTER)
+            .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
         rule(
             self.status != 429 || wait.is_some_and(|seconds| seconds >= 1),
             "429 has Retry-After, in seconds, at least 1",
@@ -245,7 +286,9 @@ impl Answer {
 
     fn is_json(&self) -> bool {
         let kind = self.header(CONTENT_TYPE.as_str());
-        kind.split(';').next().is_some_and(|kind| kind.trim() == "application/json")
+        kind.split(';')
+            .next()
+            .is_some_and(|kind| kind.trim() == "application/json")
     }
 }
 
@@ -253,6 +296,10 @@ impl Answer {
 impl std::fmt::Debug for Answer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let body: String = self.text.chars().take(2_000).collect();
-        write!(f, "{} -> {} {body} {:?}", self.asked, self.status, self.headers)
+        write!(
+            f,
+            "{} -> {} {body} {:?}",
+            self.asked, self.status, self.headers
+        )
     }
 }

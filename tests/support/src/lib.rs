@@ -8,6 +8,7 @@
 //! | [`gateway`] | a gateway client that holds every frame against the contract |
 //! | [`backend`] | one test body for both databases: [`on_both_databases!`] |
 //! | [`postgres`] | throwaway PostgreSQL clusters that cannot outlive their tests |
+//! | [`raw`] | a client that costs next to nothing, for load and measurements |
 //! | [`process`] | what a process uses: files, memory, threads, CPU |
 //!
 //! A story:
@@ -28,6 +29,8 @@
 //!
 //! Everything here panics where a test would have to fail, with the server's log or the frames seen so far in the text.
 //! It runs on Linux, where `/proc` is.
+
+#![allow(clippy::disallowed_methods, reason = "what tests stand on is a host of its own")]
 
 #[macro_use]
 pub mod backend;

@@ -3,11 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::{
-    gateway::GatewayClient,
-    http::Api,
-    server::Server,
-};
+use crate::{gateway::GatewayClient, http::Api, server::Server};
 
 /// Everybody's password.
 pub const PASSWORD: &str = "correct horse battery staple";
@@ -89,14 +85,21 @@ pub struct Person {
 
 /// Where the messages of a channel are.
 pub fn messages_of(guild: &Guild, channel: &Channel) -> String {
-    format!("/guilds/{}/channels/{}/messages", guild.guild_id, channel.channel_id)
+    format!(
+        "/guilds/{}/channels/{}/messages",
+        guild.guild_id, channel.channel_id
+    )
 }
 
 impl Person {
     /// Registers and logs in.
     pub async fn register(server: &Server, name: &str) -> Self {
         let account = json!({ "username": name, "password": PASSWORD });
-        server.api().post("/auth/register", &account).await.expect(200);
+        server
+            .api()
+            .post("/auth/register", &account)
+            .await
+            .expect(200);
         Self::log_in(server, name).await
     }
 
@@ -107,7 +110,9 @@ impl Person {
         let api = server.api().with_token(&session.access_token);
         let profile = api.get("/auth/me").await.expect(200);
         assert_eq!(profile.body["username"], name);
-        let user_id = profile.body["user_id"].as_str().expect("a profile has a user_id");
+        let user_id = profile.body["user_id"]
+            .as_str()
+            .expect("a profile has a user_id");
         Self {
             name: name.to_owned(),
             user_id: user_id.to_owned(),
@@ -119,7 +124,12 @@ impl Person {
     /// Takes new tokens for the old ones.
     pub async fn refresh(&mut self) {
         let old = json!({ "refresh_token": self.session.refresh_token });
-        self.session = self.api.without_token().post("/auth/refresh", old).await.read();
+        self.session = self
+            .api
+            .without_token()
+            .post("/auth/refresh", old)
+            .await
+            .read();
         self.api = self.api.with_token(&self.session.access_token);
     }
 
@@ -151,7 +161,10 @@ impl Person {
     pub async fn join(&self, guild: &Guild) {
         let path = format!("/guilds/{}/join", guild.guild_id);
         let answer = self.api.post_nothing(&path).await.expect(200);
-        assert_eq!(answer.body, json!({ "guild_id": guild.guild_id, "outcome": "accepted" }));
+        assert_eq!(
+            answer.body,
+            json!({ "guild_id": guild.guild_id, "outcome": "accepted" })
+        );
     }
 
     /// The guilds that this person is in.
@@ -176,7 +189,10 @@ impl Person {
     /// Says something over HTTP.
     pub async fn say(&self, guild: &Guild, channel: &Channel, content: &str) -> Message {
         let message = json!({ "content": content });
-        self.api.post(&messages_of(guild, channel), message).await.read()
+        self.api
+            .post(&messages_of(guild, channel), message)
+            .await
+            .read()
     }
 
     /// One page of the history; `query` begins with `?` or is empty.

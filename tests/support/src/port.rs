@@ -15,7 +15,9 @@ pub(crate) fn free_port() -> u16 {
     let range = 10_000..above.max(10_001);
     let random = RandomState::new();
     (0..1_000_u32)
-        .map(|attempt| range.start + (random.hash_one(attempt) % u64::from(range.end - range.start)) as u16)
+        .map(|attempt| {
+            range.start + (random.hash_one(attempt) % u64::from(range.end - range.start)) as u16
+        })
         .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
         .unwrap_or_else(|| panic!("no free port in {range:?}"))
 }

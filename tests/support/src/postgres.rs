@@ -161,8 +161,12 @@ impl Postgres {
     /// The process of the running cluster whose children serve the connections.
     pub fn pid(&self) -> u32 {
         let file = self.dir.join("data/postmaster.pid");
-        let text = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-        let pid = text.lines().next().and_then(|line| line.trim().parse().ok());
+        let text =
+            fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        let pid = text
+            .lines()
+            .next()
+            .and_then(|line| line.trim().parse().ok());
         pid.unwrap_or_else(|| panic!("{} holds no pid: {text:?}", file.display()))
     }
 
@@ -201,9 +205,20 @@ impl Postgres {
     }
 
     fn create_database_now(&self) -> TestDatabase {
-        let name = format!("test_{}", self.databases.fetch_add(1, Ordering::Relaxed) + 1);
+        let name = format!(
+            "test_{}",
+            self.databases.fetch_add(1, Ordering::Relaxed) + 1
+        );
         let output = clean(Command::new(self.bin.join("createdb")))
-            .args(["-h", "127.0.0.1", "-U", USER, "-p", &self.port.to_string(), &name])
+            .args([
+                "-h",
+                "127.0.0.1",
+                "-U",
+                USER,
+                "-p",
+                &self.port.to_string(),
+                &name,
+            ])
             .output()
             .expect("createdb runs");
         assert!(
@@ -244,7 +259,11 @@ impl Watchdog {
         let mut child = command.spawn().expect("/bin/sh runs");
         let orders = child.stdin.take();
         let answers = BufReader::new(child.stdout.take().expect("stdout is piped"));
-        Self { child, orders, answers }
+        Self {
+            child,
+            orders,
+            answers,
+        }
     }
 
     fn order(&mut self, order: &str) -> bool {
@@ -290,8 +309,12 @@ impl Account {
             return None;
         }
         let passwd = fs::read_to_string("/etc/passwd").expect("/etc/passwd is readable");
-        let account = ["postgres", "nobody"].iter().find_map(|name| Self::find(&passwd, name));
-        Some(account.expect("PostgreSQL does not run as root, and /etc/passwd has neither `postgres` nor `nobody`"))
+        let account = ["postgres", "nobody"]
+            .iter()
+            .find_map(|name| Self::find(&passwd, name));
+        Some(account.expect(
+            "PostgreSQL does not run as root, and /etc/passwd has neither `postgres` nor `nobody`",
+        ))
     }
 
     fn find(passwd: &str, name: &str) -> Option<Self> {
@@ -309,7 +332,9 @@ impl Account {
 
 /// Makes the folder of a cluster, and gives it to the account that will run it.
 fn cluster_folder(account: Option<&Account>) -> io::Result<PathBuf> {
-    let folder = tempfile::Builder::new().prefix("filament-postgres-").tempdir()?;
+    let folder = tempfile::Builder::new()
+        .prefix("filament-postgres-")
+        .tempdir()?;
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700))?;
     if let Some(account) = account {
         chown(folder.path(), Some(account.uid), Some(account.gid))?;
@@ -339,14 +364,15 @@ fn logs(dir: &Path) -> String {
     format!("{}{}", read("watchdog.log"), read("postgres.log"))
 }
 
-const HINT: &str =
-    "install its server package, or say in FILAMENT_TEST_POSTGRES_BIN in which folder `initdb` and `postgres` are";
+const HINT: &str = "install its server package, or say in FILAMENT_TEST_POSTGRES_BIN in which folder `initdb` and `postgres` are";
 
 /// Once for each process, past libtest's capturing: a test that did not run must not look as if it had.
 fn say_skipped() {
     static SAID: Once = Once::new();
     SAID.call_once(|| {
-        let text = format!("\nSKIPPED: every test on PostgreSQL, because PostgreSQL is not installed; {HINT}\n\n");
+        let text = format!(
+            "\nSKIPPED: every test on PostgreSQL, because PostgreSQL is not installed; {HINT}\n\n"
+        );
         let _ = io::stderr().write_all(text.as_bytes());
     });
 }
@@ -377,14 +403,18 @@ fn find_programs() -> Option<PathBuf> {
         return Some(named);
     }
     let path = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&path).chain(installed_versions()).find(complete)
+    env::split_paths(&path)
+        .chain(installed_versions())
+        .find(complete)
 }
 
 /// Where Debian's and the PostgreSQL project's packages put them, newest first.
 fn installed_versions() -> Vec<PathBuf> {
     let mut versions: Vec<(u32, PathBuf)> = Vec::new();
     for root in ["/usr/lib/postgresql", "/usr"] {
-        let Ok(entries) = fs::read_dir(root) else { continue };
+        let Ok(entries) = fs::read_dir(root) else {
+            continue;
+        };
         for entry in entries.flatten() {
             let name = entry.file_name();
             let version = name.to_string_lossy().trim_start_matches("pgsql-").parse();

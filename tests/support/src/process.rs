@@ -95,8 +95,12 @@ mod tests {
 
     #[test]
     fn a_process_name_may_hold_anything() {
-        let stat = Stat::parse("7 (a) b (c) S 3 7 7 0 -1 0 1 2 3 4 50 60 7 8 20 0 1 0").expect("a stat line");
-        assert_eq!((stat.parent, stat.own_ticks, stat.ended_children_ticks), (3, 110.0, 15.0));
+        let stat = Stat::parse("7 (a) b (c) S 3 7 7 0 -1 0 1 2 3 4 50 60 7 8 20 0 1 0")
+            .expect("a stat line");
+        assert_eq!(
+            (stat.parent, stat.own_ticks, stat.ended_children_ticks),
+            (3, 110.0, 15.0)
+        );
     }
 
     #[test]

@@ -160,6 +160,34 @@ impl Socket {
         }
     }
 
+    /// Waits for something to read and counts the whole frames in it, without looking at them.
+    pub async fn count_ready(&mut self) -> io::Result<u64> {
+        if self.stream.read_buf(&mut self.buffer).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let mut at = 0;
+        let mut count = 0;
+        while let [first, second, ..] = self.buffer[at..] {
+            let (head, length) = match second & 0x7f {
+                126 => match self.buffer.get(at + 2..at + 4) {
+                    Some(bytes) => (4, usize::from(u16::from_be_bytes([bytes[0], bytes[1]]))),
+                    None => break,
+                },
+                short => (2, usize::from(short)),
+            };
+            if self.buffer.len() < at + head + length {
+                break;
+            }
+            if first & 0x0f == 8 {
+                return Err(io::ErrorKind::ConnectionAborted.into());
+            }
+            count += u64::from(first & 0x0f == 1);
+            at += head + length;
+        }
+        self.buffer.drain(..at);
+        Ok(count)
+    }
+
     /// Reads frames until one holds `mark`.
     pub async fn until(&mut self, mark: &str) -> io::Result<Vec<u8>> {
         loop {

@@ -14,16 +14,9 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use tempfile::TempDir;
 use tokio::time::sleep;
 
-use crate::{
-    backend::Backend,
-    http::Api,
-    port::free_port,
-    postgres::TestDatabase,
-    process::Usage,
-};
+use crate::{backend::Backend, http::Api, port::free_port, postgres::TestDatabase, process::Usage};
 
 /// The server's binary, where it is not the one beside the tests.
 const BIN_VARIABLE: &str = "FILAMENT_TEST_SERVER_BIN";
@@ -43,8 +36,14 @@ const PORT_ATTEMPTS: u32 = 5;
 const DEFAULTS: &[(&str, &str)] = &[
     ("FILAMENT_RATE_LIMIT_REQUESTS_PER_MINUTE", "1000000"),
     ("FILAMENT_AUTH_ROUTE_REQUESTS_PER_MINUTE", "1000000"),
-    ("FILAMENT_DIRECTORY_JOIN_REQUESTS_PER_MINUTE_PER_IP", "1000000"),
-    ("FILAMENT_DIRECTORY_JOIN_REQUESTS_PER_MINUTE_PER_USER", "1000000"),
+    (
+        "FILAMENT_DIRECTORY_JOIN_REQUESTS_PER_MINUTE_PER_IP",
+        "1000000",
+    ),
+    (
+        "FILAMENT_DIRECTORY_JOIN_REQUESTS_PER_MINUTE_PER_USER",
+        "1000000",
+    ),
     ("FILAMENT_GATEWAY_INGRESS_EVENTS_PER_WINDOW", "100000"),
     ("FILAMENT_GATEWAY__OFFLINE_GRACE_SECS", "1"),
     ("FILAMENT_GATEWAY__MAX_SOCKETS_PER_USER", "100000"),
@@ -115,13 +114,18 @@ impl Builder {
         let dir = tempfile::Builder::new()
             .prefix("filament-server-")
             .tempdir()
-            .expect("a temporary folder for the server");
+            .expect("a temporary folder for the server")
+            .keep();
+        let guard = Guard::of(&dir);
         let mut variables = self.variables;
         let mut set = |name: &str, value: String| {
             variables.entry(name.to_owned()).or_insert(value);
         };
-        set("FILAMENT_DATA__DIR", dir.path().join("data").display().to_string());
-        set("FILAMENT_CONFIG", dir.path().join("filament.toml").display().to_string());
+        set("FILAMENT_DATA__DIR", dir.join("data").display().to_string());
+        set(
+            "FILAMENT_CONFIG",
+            dir.join("filament.toml").display().to_string(),
+        );
         let database = match (self.backend, self.database) {
             (_, Some(database)) => Some(database),
             (Backend::Sqlite, None) => None,
@@ -137,7 +141,8 @@ impl Builder {
             program,
             variables,
             dir,
-            running: None,
+            guard,
+            child: None,
             addr: None,
             client: http_client(),
             _database: database,
@@ -161,10 +166,11 @@ impl Builder {
 pub struct Server {
     program: PathBuf,
     variables: BTreeMap<String, String>,
-    running: Option<Running>,
+    child: Option<Child>,
     addr: Option<SocketAddr>,
     client: reqwest::Client,
-    dir: TempDir,
+    dir: PathBuf,
+    guard: Guard,
     _database: Option<TestDatabase>,
 }
 
@@ -180,7 +186,10 @@ impl Server {
             backend,
             database: None,
             binary: Binary::Server,
-            variables: DEFAULTS.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            variables: DEFAULTS
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
             config: String::new(),
         }
     }
@@ -217,7 +226,7 @@ impl Server {
 
     /// Its process.
     pub fn pid(&self) -> u32 {
-        self.running.as_ref().expect("the server runs").child.id()
+        self.child.as_ref().expect("the server runs").id()
     }
 
     /// What its process uses now.
@@ -232,7 +241,7 @@ impl Server {
 
     /// Starts it where it was before: the same folder, database and port. Does nothing when it runs.
     pub async fn start_again(&mut self) {
-        if self.has_ended().is_none() && self.running.is_some() {
+        if self.child.is_some() && self.has_ended().is_none() {
             return;
         }
         if let Err(why) = self.try_start().await {
@@ -257,7 +266,10 @@ impl Server {
             let Err(why) = self.until_healthy().await else {
                 return Ok(());
             };
-            let taken = self.log().get(logged..).is_some_and(|new| new.contains("in use"));
+            let taken = self
+                .log()
+                .get(logged..)
+                .is_some_and(|new| new.contains("in use"));
             if chosen || self.addr.is_some() || !taken || attempt == PORT_ATTEMPTS {
                 return Err(why);
             }
@@ -267,7 +279,12 @@ impl Server {
 
     /// `kill -9`, and waits until it is gone.
     pub fn kill9(&mut self) {
-        self.running = None;
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            // The guard first: a pid is somebody else's once its process has been waited for.
+            self.guard.tell("ended");
+            let _ = child.wait();
+        }
     }
 
     /// SIGTERM, and waits for the end.
@@ -304,11 +321,14 @@ impl Server {
         let deadline = Instant::now() + STOP_DEADLINE;
         loop {
             if let Some(status) = self.has_ended() {
-                self.running = None;
+                self.kill9();
                 return status;
             }
             if Instant::now() > deadline {
-                panic!("the server runs after {STOP_DEADLINE:?} still; its log:\n{}", self.log());
+                panic!(
+                    "the server runs after {STOP_DEADLINE:?} still; its log:\n{}",
+                    self.log()
+                );
             }
             sleep(POLL).await;
         }
@@ -317,10 +337,18 @@ impl Server {
     /// Runs the binary's command line with the server's environment.
     pub async fn cli(&self, arguments: &[&str]) -> CliOutput {
         let mut command = tokio::process::Command::from(self.command());
-        command.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
+        command
+            .args(arguments)
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
         let output = tokio::time::timeout(START_DEADLINE, command.output()).await;
         let output = output
-            .unwrap_or_else(|_| panic!("`{arguments:?}` has not ended; the server's log:\n{}", self.log()))
+            .unwrap_or_else(|_| {
+                panic!(
+                    "`{arguments:?}` has not ended; the server's log:\n{}",
+                    self.log()
+                )
+            })
             .expect("the server's binary runs");
         CliOutput {
             code: output.status.code(),
@@ -345,7 +373,7 @@ impl Server {
     }
 
     fn log_file(&self) -> PathBuf {
-        self.dir.path().join("server.log")
+        self.dir.join("server.log")
     }
 
     fn note_file(&self) -> PathBuf {
@@ -360,12 +388,12 @@ impl Server {
                 command.env_remove(name);
             }
         }
-        command.envs(&self.variables).current_dir(self.dir.path());
+        command.envs(&self.variables).current_dir(&self.dir);
         command
     }
 
     fn spawn(&mut self, bind: Option<&str>) {
-        self.running = None;
+        self.kill9();
         let _ = fs::remove_file(self.note_file());
         let log = fs::File::options()
             .create(true)
@@ -383,14 +411,15 @@ impl Server {
         let child = command
             .spawn()
             .unwrap_or_else(|error| panic!("{}: {error}", self.program.display()));
-        self.running = Some(Running::guarded(child, self.dir.path()));
+        self.guard.tell(&format!("run {}", child.id()));
+        self.child = Some(child);
     }
 
     async fn until_healthy(&mut self) -> Result<(), String> {
         let deadline = Instant::now() + START_DEADLINE;
         loop {
             if let Some(status) = self.has_ended() {
-                self.running = None;
+                self.kill9();
                 return Err(match status.code() {
                     Some(code) => format!("ended with exit code {code}"),
                     None => format!("was ended by signal {:?}", status.signal()),
@@ -400,14 +429,18 @@ impl Server {
                 .ok()
                 .and_then(|note| noted_address(&note, self.pid()))
             {
-                let health = self.client.get(format!("http://{addr}/health")).send().await;
+                let health = self
+                    .client
+                    .get(format!("http://{addr}/health"))
+                    .send()
+                    .await;
                 if health.is_ok_and(|answer| answer.status() == 200) {
                     self.addr = Some(addr);
                     return Ok(());
                 }
             }
             if Instant::now() > deadline {
-                self.running = None;
+                self.kill9();
                 return Err(format!("is not healthy after {START_DEADLINE:?}"));
             }
             sleep(POLL).await;
@@ -416,20 +449,23 @@ impl Server {
 
     /// How the process ended, when it has.
     fn has_ended(&mut self) -> Option<ExitStatus> {
-        let running = self.running.as_mut()?;
-        running.child.try_wait().expect("the process can be waited for")
+        let child = self.child.as_mut()?;
+        child.try_wait().expect("the process can be waited for")
     }
 }
 
-/// A test that fails shows what the server said last.
+/// Kills the process and waits until the folder is gone. A test that fails shows what the server said last.
 impl Drop for Server {
     fn drop(&mut self) {
+        self.kill9();
         if std::thread::panicking() {
             let log = self.log();
             let lines: Vec<&str> = log.lines().collect();
             let last = &lines[lines.len().saturating_sub(60)..];
             eprintln!("the server's log ends with:\n{}", last.join("\n"));
         }
+        self.guard.shell.stdin = None;
+        let _ = self.guard.shell.wait();
     }
 }
 
@@ -461,43 +497,49 @@ impl CliOutput {
     /// What it printed, as JSON.
     #[track_caller]
     pub fn json(&self) -> Value {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error} in stdout:\n{}", self.stdout))
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("{error} in stdout:\n{}", self.stdout))
     }
 }
 
-/// A process that is killed when this is dropped, and by the guard when this process is killed before that.
-struct Running {
-    child: Child,
-    guard: Child,
+/// Removes the server's folder in the end, and kills the server when the test is gone without having done so.
+struct Guard {
+    shell: Child,
 }
 
-/// `sh -c GUARD guard <pid> <dir>`. A line means that all is well; the end of the pipe without one, that the test is gone.
-const GUARD: &str = r#"if read -r _; then exit; fi; kill -9 "$1"; rm -rf "$2""#;
+/// `sh -c GUARD guard <dir>`. It is told which process runs; the end of its pipe is the end of the test.
+const GUARD: &str = r#"
+pid=
+while read -r order argument; do
+    case $order in run) pid=$argument ;; ended) pid= ;; esac
+done
+if [ -n "$pid" ]; then kill -9 "$pid"; fi
+rm -rf "$1" || { sleep 1; rm -rf "$1"; }
+"#;
 
-impl Running {
-    fn guarded(child: Child, dir: &Path) -> Self {
-        let guard = Command::new("/bin/sh")
-            .args(["-c", GUARD, "guard", &child.id().to_string()])
+impl Guard {
+    fn of(dir: &Path) -> Self {
+        let shell = Command::new("/bin/sh")
+            .args(["-c", GUARD, "guard"])
             .arg(dir)
+            .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
+            // Interrupting the tests in a terminal interrupts them, and not the one who cleans up after them.
             .process_group(0)
             .spawn()
             .expect("/bin/sh runs");
-        Self { child, guard }
+        Self { shell }
     }
-}
 
-impl Drop for Running {
-    fn drop(&mut self) {
-        // The guard goes first: it must not see a pid that has been given to somebody else.
-        if let Some(mut orders) = self.guard.stdin.take() {
-            let _ = orders.write_all(b"\n");
-        }
-        let _ = self.guard.wait();
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+    fn tell(&mut self, order: &str) {
+        let pipe = self
+            .shell
+            .stdin
+            .as_mut()
+            .expect("the guard's stdin is piped");
+        writeln!(pipe, "{order}").expect("the guard listens");
     }
 }
 
@@ -527,11 +569,12 @@ impl Binary {
         match self {
             Self::Server => {
                 static FOUND: OnceLock<PathBuf> = OnceLock::new();
-                FOUND.get_or_init(|| match env::var_os(BIN_VARIABLE) {
-                    Some(named) => present(named.into()),
-                    None => fresh(present(target_folder().join(DEFAULT_BINARY))),
-                })
-                .clone()
+                FOUND
+                    .get_or_init(|| match env::var_os(BIN_VARIABLE) {
+                        Some(named) => present(named.into()),
+                        None => fresh(present(target_folder().join(DEFAULT_BINARY))),
+                    })
+                    .clone()
             }
             Self::Example(name) => fresh(present(target_folder().join("examples").join(name))),
         }
@@ -575,7 +618,11 @@ fn newer_source(program: &Path) -> io::Result<Option<String>> {
             .and_then(|metadata| metadata.modified())
             .is_ok_and(|changed| changed > built)
     };
-    Ok(sources.split_whitespace().skip(1).find(changed).map(str::to_owned))
+    Ok(sources
+        .split_whitespace()
+        .skip(1)
+        .find(changed)
+        .map(str::to_owned))
 }
 
 #[cfg(test)]
@@ -585,7 +632,10 @@ mod tests {
     #[test]
     fn an_address_counts_only_from_the_process_that_was_started() {
         let note = r#"{"pid":7,"addr":"127.0.0.1:8080"}"#;
-        assert_eq!(noted_address(note, 7), Some(SocketAddr::from(([127, 0, 0, 1], 8080))));
+        assert_eq!(
+            noted_address(note, 7),
+            Some(SocketAddr::from(([127, 0, 0, 1], 8080)))
+        );
         assert_eq!(noted_address(note, 8), None);
         assert_eq!(noted_address(r#"{"pid":7,"addr":"127.0.0.1:80"#, 7), None);
         assert_eq!(noted_address(r#"{"pid":7,"addr":"here"}"#, 7), None);

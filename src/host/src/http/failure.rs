@@ -82,9 +82,19 @@ pub(super) fn too_large(limit: usize) -> ApiError {
     )
 }
 
+/// The limit's error may be wrapped in several others by the time that it gets here.
 fn is_over_limit(io: &std::io::Error) -> bool {
-    io.get_ref()
-        .is_some_and(|inner| inner.is::<http_body_util::LengthLimitError>())
+    let mut inner: Option<&(dyn std::error::Error + 'static)> = io.get_ref().map(|inner| inner as _);
+    while let Some(error) = inner {
+        if error.is::<http_body_util::LengthLimitError>() {
+            return true;
+        }
+        inner = match error.downcast_ref::<std::io::Error>() {
+            Some(io) => io.get_ref().map(|inner| inner as _),
+            None => error.source(),
+        };
+    }
+    false
 }
 
 /// The framework wraps what a type says: `failed to parse "string(ulid)": must be an id`.

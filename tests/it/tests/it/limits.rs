@@ -1,40 +1,53 @@
 //! Limits on the wire: how much is too much, and how that is told.
 
-use filament_test_support::{GatewayClient, Person, Server, Visibility, gateway::Frame, on_both_databases};
+use filament_test_support::{
+    GatewayClient, Person, Server, Visibility, gateway::Frame, on_both_databases,
+};
 use serde_json::json;
 
-on_both_databases!(a_socket_that_breaks_the_rules_is_closed_with_a_code_and_a_reason, async |backend| {
-    let server = Server::start(backend).await;
-    let ada = Person::register(&server, "ada").await;
-    let oversized = format!(r#"{{"v":1,"t":"subscribe","d":{{"x":"{}"}}}}"#, "x".repeat(64 * 1024));
-    let frames = [
-        (Frame::text("hello"), 1007),
-        (Frame::text(r#"{"v":1,"t":"subscribe"}"#), 1007),
-        (Frame::text(r#"{"v":1,"t":"subscribe","d":{},"x":1}"#), 1007),
-        (Frame::text(r#"{"v":1,"v":1,"t":"subscribe","d":{}}"#), 1007),
-        (Frame::text(r#"{"v":2,"t":"subscribe","d":{}}"#), 1007),
-        (Frame::text(r#"{"v":1,"t":"Subscribe","d":{}}"#), 1007),
-        (Frame::text(r#"{"v":1,"t":"subscribe","d":[]}"#), 1007),
-        (Frame::text(r#"{"v":1,"t":"unheard_of","d":{}}"#), 1008),
-        (Frame::text(oversized), 1009),
-        (Frame::binary(vec![1, 2, 3]), 1003),
-    ];
-    for (frame, code) in frames {
+on_both_databases!(
+    a_socket_that_breaks_the_rules_is_closed_with_a_code_and_a_reason,
+    async |backend| {
+        let server = Server::start(backend).await;
+        let ada = Person::register(&server, "ada").await;
+        let oversized = format!(
+            r#"{{"v":1,"t":"subscribe","d":{{"x":"{}"}}}}"#,
+            "x".repeat(64 * 1024)
+        );
+        let frames = [
+            (Frame::text("hello"), 1007),
+            (Frame::text(r#"{"v":1,"t":"subscribe"}"#), 1007),
+            (Frame::text(r#"{"v":1,"t":"subscribe","d":{},"x":1}"#), 1007),
+            (Frame::text(r#"{"v":1,"v":1,"t":"subscribe","d":{}}"#), 1007),
+            (Frame::text(r#"{"v":2,"t":"subscribe","d":{}}"#), 1007),
+            (Frame::text(r#"{"v":1,"t":"Subscribe","d":{}}"#), 1007),
+            (Frame::text(r#"{"v":1,"t":"subscribe","d":[]}"#), 1007),
+            (Frame::text(r#"{"v":1,"t":"unheard_of","d":{}}"#), 1008),
+            (Frame::text(oversized), 1009),
+            (Frame::binary(vec![1, 2, 3]), 1003),
+        ];
+        for (frame, code) in frames {
+            let mut socket = ada.listen().await;
+            let told = frame
+                .to_text()
+                .unwrap_or("binary")
+                .chars()
+                .take(80)
+                .collect::<String>();
+            socket.send_frame(frame).await;
+            let closed = socket.closed().await;
+            assert_eq!(closed.code, code, "{told}: {closed:?}");
+            assert!(!closed.reason.is_empty(), "{told}: {closed:?}");
+        }
+        // Others notice nothing of it, and a command of the wrong shape is only refused.
         let mut socket = ada.listen().await;
-        let told = frame.to_text().unwrap_or("binary").chars().take(80).collect::<String>();
-        socket.send_frame(frame).await;
-        let closed = socket.closed().await;
-        assert_eq!(closed.code, code, "{told}: {closed:?}");
-        assert!(!closed.reason.is_empty(), "{told}: {closed:?}");
+        socket.send("subscribe", json!({ "guild_id": 7 })).await;
+        let refused = socket.expect("error").await;
+        assert_eq!(refused.data["code"], "invalid_request");
+        assert_eq!(refused.data["command"], "subscribe");
+        socket.expect_silence().await;
     }
-    // Others notice nothing of it, and a command of the wrong shape is only refused.
-    let mut socket = ada.listen().await;
-    socket.send("subscribe", json!({ "guild_id": 7 })).await;
-    let refused = socket.expect("error").await;
-    assert_eq!(refused.data["code"], "invalid_request");
-    assert_eq!(refused.data["command"], "subscribe");
-    socket.expect_silence().await;
-});
+);
 
 on_both_databases!(too_many_commands_close_the_socket, async |backend| {
     let server = Server::builder(backend)
@@ -49,7 +62,12 @@ on_both_databases!(too_many_commands_close_the_socket, async |backend| {
     for _ in 0..10 {
         socket.subscribe(&guild, &channel).await;
     }
-    socket.send("subscribe", json!({ "guild_id": guild.guild_id, "channel_id": channel.channel_id })).await;
+    socket
+        .send(
+            "subscribe",
+            json!({ "guild_id": guild.guild_id, "channel_id": channel.channel_id }),
+        )
+        .await;
     assert_eq!(socket.closed().await.code, 1008);
     // The limit is the connection's.
     ada.listen_in(&guild, &channel).await;
@@ -62,7 +80,10 @@ on_both_databases!(requests_are_limited_for_each_address, async |backend| {
         .await;
     let api = server.api();
     let first = api.get("/auth/me").await;
-    assert!(!first.header("ratelimit").is_empty() && !first.header("ratelimit-policy").is_empty(), "{first:?}");
+    assert!(
+        !first.header("ratelimit").is_empty() && !first.header("ratelimit-policy").is_empty(),
+        "{first:?}"
+    );
     let mut refused = 0;
     for _ in 0..40 {
         let answer = api.get("/auth/me").await;
@@ -71,7 +92,10 @@ on_both_databases!(requests_are_limited_for_each_address, async |backend| {
             refused += 1;
         }
     }
-    assert!((8..=11).contains(&refused), "{refused} of 41 refused where 30 are allowed at once");
+    assert!(
+        (8..=11).contains(&refused),
+        "{refused} of 41 refused where 30 are allowed at once"
+    );
     api.get("/health").await.expect(200);
 });
 
@@ -94,10 +118,14 @@ on_both_databases!(each_auth_route_has_a_limit_of_its_own, async |backend| {
 });
 
 on_both_databases!(a_user_founds_only_so_many_guilds, async |backend| {
-    let server = Server::builder(backend).env("FILAMENT_MAX_CREATED_GUILDS_PER_USER", 3).start().await;
+    let server = Server::builder(backend)
+        .env("FILAMENT_MAX_CREATED_GUILDS_PER_USER", 3)
+        .start()
+        .await;
     let ada = Person::register(&server, "ada").await;
     for number in 0..3 {
-        ada.found_guild(&format!("guild {number}"), Visibility::Private).await;
+        ada.found_guild(&format!("guild {number}"), Visibility::Private)
+            .await;
     }
     let fourth = ada.api.post("/guilds", json!({ "name": "one more" })).await;
     fourth.expect_error(403, "guild_creation_limit_reached");
@@ -105,7 +133,10 @@ on_both_databases!(a_user_founds_only_so_many_guilds, async |backend| {
 });
 
 on_both_databases!(a_user_has_only_so_many_sockets, async |backend| {
-    let server = Server::builder(backend).env("FILAMENT_GATEWAY__MAX_SOCKETS_PER_USER", 2).start().await;
+    let server = Server::builder(backend)
+        .env("FILAMENT_GATEWAY__MAX_SOCKETS_PER_USER", 2)
+        .start()
+        .await;
     let ada = Person::register(&server, "ada").await;
     let bob = Person::register(&server, "bob").await;
     let first = ada.listen().await;

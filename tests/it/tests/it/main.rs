@@ -1,9 +1,12 @@
 //! Journeys across the whole product, through the real binary.
 
+#![allow(clippy::disallowed_methods, reason = "a test is a host of its own")]
+
 mod arrows;
 mod configuration;
 mod crashes;
 mod documents;
+mod edges;
 mod event_log;
 mod faults;
 mod limits;

@@ -11,16 +11,25 @@ const VICTIM_VARIABLE: &str = "FILAMENT_TEST_POSTGRES_VICTIM";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_test_gets_a_database_of_its_own() {
-    let Some(first) = Postgres::database().await else { return };
+    let Some(first) = Postgres::database().await else {
+        return;
+    };
     let second = Postgres::database().await.expect("the first is there");
-    let cluster = |database: &TestDatabase| database.url.rsplit_once('/').map(|(cluster, _)| cluster.to_owned());
+    let cluster = |database: &TestDatabase| {
+        database
+            .url
+            .rsplit_once('/')
+            .map(|(cluster, _)| cluster.to_owned())
+    };
     assert_eq!(cluster(&first), cluster(&second));
     assert_ne!(first.url, second.url);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_stops_starts_again_and_leaves_nothing() {
-    let Some(postgres) = Postgres::durable().await.map(Arc::new) else { return };
+    let Some(postgres) = Postgres::durable().await.map(Arc::new) else {
+        return;
+    };
     assert!(listens(postgres.port));
     assert!(crate::process::cpu_seconds_of_family(postgres.pid()) > 0.0);
 
@@ -61,7 +70,11 @@ fn a_cluster_dies_with_the_process_that_started_it() {
     assert_eq!(victim.wait().expect("the victim ends").signal(), Some(9));
     let deadline = Instant::now() + Duration::from_secs(20);
     while is_alive(pid) || dir.exists() {
-        assert!(Instant::now() < deadline, "cluster {pid} in {} is still there", dir.display());
+        assert!(
+            Instant::now() < deadline,
+            "cluster {pid} in {} is still there",
+            dir.display()
+        );
         std::thread::sleep(Duration::from_millis(20));
     }
 }
@@ -92,6 +105,8 @@ fn listens(port: u16) -> bool {
 
 /// A process that has ended and that nobody has waited for counts as dead.
 fn is_alive(pid: u32) -> bool {
-    fs::read_to_string(format!("/proc/{pid}/stat"))
-        .is_ok_and(|stat| stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.starts_with(" Z")))
+    fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| {
+        stat.rsplit_once(')')
+            .is_some_and(|(_, rest)| !rest.starts_with(" Z"))
+    })
 }
