@@ -45,7 +45,10 @@ pub(super) async fn set_up(socket: Arc<Socket>, watch: Option<Watch>) -> Option<
 }
 
 fn failed() -> Close {
-    Close::new(CloseCode::InternalError, "the server could not set this socket up; come back")
+    Close::new(
+        CloseCode::InternalError,
+        "the server could not set this socket up; come back",
+    )
 }
 
 impl Hub {
@@ -66,7 +69,10 @@ impl Hub {
                 Ok(streams) => named.push((module, streams?)),
                 Err(panic) => {
                     let panic = panic_message(panic.as_ref());
-                    error!(module, panic, "a module panicked when it was asked for a user's streams");
+                    error!(
+                        module,
+                        panic, "a module panicked when it was asked for a user's streams"
+                    );
                     return Err(ApiError::internal("a module panicked"));
                 }
             }
@@ -89,7 +95,9 @@ impl Hub {
             Ok(Err(error)) => {
                 warn!(user = %user.id, %error, cause = ?error.cause(), "a module that came up did not say what a user follows");
             }
-            Err(_) => warn!(user = %user.id, "a module that came up did not say in time what a user follows"),
+            Err(_) => {
+                warn!(user = %user.id, "a module that came up did not say in time what a user follows")
+            }
         }
         drop(watch);
     }

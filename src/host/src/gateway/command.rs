@@ -30,12 +30,18 @@ pub(super) async fn execute(socket: Arc<Socket>, text: String) -> Option<Close> 
         }
     };
     let name = envelope.name;
-    let lookup = socket.hub.table().map_or(Lookup::Unknown, |table| table.command(name));
+    let lookup = socket
+        .hub
+        .table()
+        .map_or(Lookup::Unknown, |table| table.command(name));
     let (outcome, refusal) = match lookup {
         Lookup::Run(command) => run(&socket, command, name, envelope.data).await,
         Lookup::Disabled { module } => {
             let message = format!("the module {module} is switched off");
-            ("disabled", Some(ApiError::new(ErrorCode::MODULE_DISABLED, message)))
+            (
+                "disabled",
+                Some(ApiError::new(ErrorCode::MODULE_DISABLED, message)),
+            )
         }
         Lookup::Unavailable { module } => {
             let message = format!("the module {module} is away for now");
@@ -76,7 +82,10 @@ async fn run(
         }
         Err(_) => {
             let message = format!("the command took longer than {} s", TIMEOUT.as_secs());
-            ("timeout", Some(ApiError::new(ErrorCode::REQUEST_TIMEOUT, message)))
+            (
+                "timeout",
+                Some(ApiError::new(ErrorCode::REQUEST_TIMEOUT, message)),
+            )
         }
     }
 }

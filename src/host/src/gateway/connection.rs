@@ -153,7 +153,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
 
     /// Closes the socket for something that its client did.
     fn dismiss(&self, code: CloseCode, reason: impl Into<std::borrow::Cow<'static, str>>) {
-        self.socket.outbox.close(Close::new(code, reason), Waiting::Sent);
+        self.socket
+            .outbox
+            .close(Close::new(code, reason), Waiting::Sent);
     }
 
     // --- in
@@ -182,7 +184,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
     fn hear(&mut self, mut input: &[u8]) {
         let settings = self.socket.hub.settings();
         let now = self.last_heard;
-        let (limit, window) = (settings.ingress_events_per_window as usize, settings.ingress_window);
+        let (limit, window) = (
+            settings.ingress_events_per_window as usize,
+            settings.ingress_window,
+        );
         while !self.deaf && self.farewell_heard.is_none() {
             match self.decoder.next(&mut input, settings.max_frame_bytes) {
                 Ok(None) => break,
@@ -202,7 +207,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
                 Ok(Some(Message::Close(code))) => {
                     self.farewell_heard = Some(code);
                     // What the client said before stands; what waits for it, it does not wait for.
-                    let answer = Close { code, reason: "".into() };
+                    let answer = Close {
+                        code,
+                        reason: "".into(),
+                    };
                     self.socket.outbox.close(answer, Waiting::Dropped);
                 }
                 Err(error) => {
@@ -366,7 +374,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
     }
 
     /// The timer is set back only to an earlier time; when it fires too early, it is set again. So events cost it nothing.
-    fn poll_timer(&mut self, cx: &mut Context<'_>, mut timer: Pin<&mut Sleep>) -> Poll<Result<(), Overdue>> {
+    fn poll_timer(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut timer: Pin<&mut Sleep>,
+    ) -> Poll<Result<(), Overdue>> {
         let deadline = self.deadline();
         if deadline < timer.deadline() {
             timer.as_mut().reset(deadline);
@@ -384,7 +396,10 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
         if let Some(ending) = self.ending {
             return if ending <= now { Err(Overdue) } else { Ok(()) };
         }
-        if self.stuck.is_some_and(|since| since + settings.write_timeout <= now) {
+        if self
+            .stuck
+            .is_some_and(|since| since + settings.write_timeout <= now)
+        {
             return Err(Overdue);
         }
         if self.is_full() {

@@ -47,13 +47,19 @@ impl Doors {
         max_per_address: usize,
     ) -> Result<(), ApiError> {
         if !self.open {
-            return Err(ApiError::unavailable("the server is stopping").retry_after(Duration::from_secs(1)));
+            return Err(
+                ApiError::unavailable("the server is stopping").retry_after(Duration::from_secs(1))
+            );
         }
         self.forget_sessions();
         if self.ended.contains(&caller.session_id) {
             return Err(ApiError::unauthenticated());
         }
-        if self.addresses.get(&address).is_some_and(|open| *open >= max_per_address) {
+        if self
+            .addresses
+            .get(&address)
+            .is_some_and(|open| *open >= max_per_address)
+        {
             return Err(too_many("address", max_per_address));
         }
         Ok(())
@@ -61,7 +67,10 @@ impl Doors {
 
     pub(super) fn enter(&mut self, socket: &Arc<Socket>) {
         self.sockets.insert(socket.number, socket.clone());
-        self.sessions.entry(socket.caller.session_id).or_default().push(socket.clone());
+        self.sessions
+            .entry(socket.caller.session_id)
+            .or_default()
+            .push(socket.clone());
         *self.addresses.entry(socket.address).or_default() += 1;
     }
 
@@ -107,8 +116,9 @@ impl Doors {
     }
 
     fn forget_sessions(&mut self) {
-        while let Some((_, session)) =
-            self.ended_order.pop_front_if(|(since, _)| since.elapsed() > SESSION_MEMORY)
+        while let Some((_, session)) = self
+            .ended_order
+            .pop_front_if(|(since, _)| since.elapsed() > SESSION_MEMORY)
         {
             self.ended.remove(&session);
         }

@@ -80,7 +80,9 @@ fn strike(roll: &mut Roll, socket: &Socket) {
 
 impl Feed {
     fn lock(&self) -> MutexGuard<'_, Members> {
-        self.members.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.members
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     /// Queues `frames` for the followers of the stream, or of one channel of it, except the sockets of one user.
@@ -120,7 +122,9 @@ pub(super) struct Feeds(Mutex<HashMap<Stream, Arc<Feed>>>);
 
 impl Feeds {
     fn lock(&self) -> MutexGuard<'_, HashMap<Stream, Arc<Feed>>> {
-        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.0
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     /// The feed of a stream, if anybody follows it.

@@ -48,7 +48,10 @@ impl Opcode {
 
 /// An event as a whole frame.
 pub(super) fn event(name: &str, data: &str) -> Bytes {
-    write(Opcode::Text, filament_protocol::encode(name, data).as_bytes())
+    write(
+        Opcode::Text,
+        filament_protocol::encode(name, data).as_bytes(),
+    )
 }
 
 /// A ping that carries nothing.
@@ -120,7 +123,10 @@ impl FrameError {
     pub(super) fn farewell(&self) -> (CloseCode, Cow<'static, str>) {
         match self {
             Self::Protocol(what) => (CloseCode::ProtocolError, Cow::Borrowed(what)),
-            Self::Binary => (CloseCode::UnsupportedData, "only text is spoken here".into()),
+            Self::Binary => (
+                CloseCode::UnsupportedData,
+                "only text is spoken here".into(),
+            ),
             Self::NotUtf8 => (CloseCode::InvalidPayload, "the text is not UTF-8".into()),
             Self::TooBig(limit) => (
                 CloseCode::MessageTooBig,
@@ -292,7 +298,9 @@ impl Decoder {
                 self.control = Vec::new();
                 Some(Message::Pong)
             }
-            Opcode::Close => Some(Message::Close(read_close(&std::mem::take(&mut self.control))?)),
+            Opcode::Close => Some(Message::Close(read_close(&std::mem::take(
+                &mut self.control,
+            ))?)),
             Opcode::Continuation | Opcode::Text | Opcode::Binary if fin => {
                 self.fragmented = false;
                 let text = String::from_utf8(std::mem::take(&mut self.message))

@@ -31,9 +31,14 @@ impl From<ApiError> for Refusal {
 pub(super) fn check(request: &Request, public_origins: &[String]) -> Result<String, Refusal> {
     let headers = request.headers();
     if request.method() != Method::GET || request.version() < Version::HTTP_11 {
-        return Err(ApiError::invalid("method", "a WebSocket is opened by a GET of HTTP/1.1").into());
+        return Err(
+            ApiError::invalid("method", "a WebSocket is opened by a GET of HTTP/1.1").into(),
+        );
     }
-    for (name, token) in [(header::UPGRADE, "websocket"), (header::CONNECTION, "upgrade")] {
+    for (name, token) in [
+        (header::UPGRADE, "websocket"),
+        (header::CONNECTION, "upgrade"),
+    ] {
         if !has_token(headers, &name, token) {
             return Err(ApiError::invalid(name.as_str(), format!("must be {token}")).into());
         }
@@ -87,7 +92,9 @@ pub fn access_token(request: &Request, query_token: bool) -> Option<String> {
     if let Some(token) = filament_kernel::caller::bearer_token(request) {
         return Some(token.to_owned());
     }
-    let query = query_token.then(|| request.params::<Query>().ok()).flatten()?;
+    let query = query_token
+        .then(|| request.params::<Query>().ok())
+        .flatten()?;
     Some(query.access_token).filter(|token| !token.is_empty())
 }
 
@@ -128,7 +135,11 @@ impl<'a> Origin<'a> {
     }
 
     fn default_port(self) -> &'static str {
-        if self.scheme.eq_ignore_ascii_case("https") { "443" } else { "80" }
+        if self.scheme.eq_ignore_ascii_case("https") {
+            "443"
+        } else {
+            "80"
+        }
     }
 
     /// Whether this page came from the `Host` of the request. The scheme is not compared: behind a proxy the request comes by
@@ -234,7 +245,10 @@ mod tests {
         assert_eq!(status("origin", Some("https://app.example.org:443")), 101);
         assert_eq!(status("origin", Some("http://app.example.org")), 403);
         assert_eq!(status("origin", Some("https://chat.example.org:8443")), 403);
-        assert_eq!(status("origin", Some("https://chat.example.org.evil.test")), 403);
+        assert_eq!(
+            status("origin", Some("https://chat.example.org.evil.test")),
+            403
+        );
         assert_eq!(status("origin", Some("https://evil.test")), 403);
         assert_eq!(status("origin", Some("null")), 403);
     }
@@ -248,13 +262,13 @@ mod tests {
 
     #[test]
     fn the_token_is_taken_from_the_header_or_where_allowed_from_the_query() {
-        let uri = |uri: &'static str| {
-            Request::builder().uri(poem::http::Uri::from_static(uri))
-        };
+        let uri = |uri: &'static str| Request::builder().uri(poem::http::Uri::from_static(uri));
         let in_query = uri("/gateway/ws?v=1&access_token=a%2Bb").finish();
         assert_eq!(access_token(&in_query, true).as_deref(), Some("a+b"));
         assert_eq!(access_token(&in_query, false), None);
-        let both = uri("/gateway/ws?access_token=a").header("authorization", "Bearer h").finish();
+        let both = uri("/gateway/ws?access_token=a")
+            .header("authorization", "Bearer h")
+            .finish();
         assert_eq!(access_token(&both, true).as_deref(), Some("h"));
         let none = uri("/gateway/ws?access_token=").finish();
         assert_eq!(access_token(&none, true), None);

@@ -84,7 +84,9 @@ impl Hub {
                 self.directory.admit(user, first.topic.stream);
             }
             self.push(first.topic, None, || {
-                run.iter().map(|event| frame::event(event.name, &event.data)).collect()
+                run.iter()
+                    .map(|event| frame::event(event.name, &event.data))
+                    .collect()
             });
             if let Some(expelled) = run.last().and_then(|last| last.expels) {
                 self.directory.expel(expelled, first.topic.stream);
@@ -166,11 +168,15 @@ impl Hub {
     }
 
     pub(super) fn audiences(&self) -> Vec<(&'static str, Arc<dyn Audience>)> {
-        self.table().map(|table| table.audiences()).unwrap_or_default()
+        self.table()
+            .map(|table| table.audiences())
+            .unwrap_or_default()
     }
 
     fn doors(&self) -> MutexGuard<'_, Doors> {
-        self.doors.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.doors
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     /// Lets a socket in, if there is room.
@@ -228,7 +234,8 @@ impl Hub {
     fn push(&self, topic: Topic, except: Option<UserId>, frames: impl FnOnce() -> Vec<Bytes>) {
         if let Some(feed) = self.directory.feeds.get(topic.stream) {
             let limit = self.settings().outbound_queue_events;
-            feed.push(topic.channel, &frames(), except, limit).finish(&self.pressure);
+            feed.push(topic.channel, &frames(), except, limit)
+                .finish(&self.pressure);
         }
     }
 }
@@ -266,7 +273,9 @@ impl Gateway for Hub {
     }
 
     fn is_online(&self, user: UserId) -> bool {
-        self.directory.get(user).is_some_and(|user| user.is_online())
+        self.directory
+            .get(user)
+            .is_some_and(|user| user.is_online())
     }
 
     fn end_session(&self, session: SessionId, reason: &str) {

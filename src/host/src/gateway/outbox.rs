@@ -132,7 +132,9 @@ impl Outbox {
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.queue
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     /// Queues whole frames, all or none. With more than `limit` waiting the socket is closed instead.
@@ -300,7 +302,9 @@ mod tests {
         assert!(matches!(next(&outbox), Poll::Ready(Next::Frames(all)) if all.len() == 15));
         let shared = Bytes::from_static(b"alone");
         outbox.push(std::slice::from_ref(&shared), 4, &mut Sent::default());
-        assert!(matches!(next(&outbox), Poll::Ready(Next::Frames(one)) if one.as_ptr() == shared.as_ptr()));
+        assert!(
+            matches!(next(&outbox), Poll::Ready(Next::Frames(one)) if one.as_ptr() == shared.as_ptr())
+        );
         let large = Bytes::from(vec![0; WRITE_BYTES]);
         outbox.push(&[shared, large], 4, &mut Sent::default());
         assert!(matches!(next(&outbox), Poll::Ready(Next::Frames(one)) if one.len() == 5));
@@ -316,7 +320,9 @@ mod tests {
         assert_eq!(push(&outbox, 1), (0, 1));
         assert_eq!(push(&outbox, 1), (0, 0), "nothing more is taken");
         assert!(outbox.lock().frames.is_empty());
-        assert!(matches!(next(&outbox), Poll::Ready(Next::Close(close)) if close.reason == "slow consumer"));
+        assert!(
+            matches!(next(&outbox), Poll::Ready(Next::Close(close)) if close.reason == "slow consumer")
+        );
         assert!(next(&outbox).is_pending());
     }
 
@@ -345,7 +351,9 @@ mod tests {
             if expected {
                 assert!(matches!(next(&outbox), Poll::Ready(Next::Frames(_))));
             }
-            assert!(matches!(next(&outbox), Poll::Ready(Next::Close(close)) if close.reason == "bye"));
+            assert!(
+                matches!(next(&outbox), Poll::Ready(Next::Close(close)) if close.reason == "bye")
+            );
         }
     }
 }

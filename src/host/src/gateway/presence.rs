@@ -49,7 +49,9 @@ enum Step {
 
 impl Presence {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.state
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     fn next(&self, grace: Duration) -> Step {
@@ -58,7 +60,10 @@ impl Presence {
             return Step::Came(user, streams);
         }
         let now = Instant::now();
-        if let Some(due) = state.leaving.pop_front_if(|first| first.since + grace <= now) {
+        if let Some(due) = state
+            .leaving
+            .pop_front_if(|first| first.since + grace <= now)
+        {
             return Step::Due(due);
         }
         match state.leaving.front() {
@@ -113,7 +118,9 @@ impl Hub {
             let grace = self.settings().offline_grace;
             match self.presence.next(grace) {
                 Step::Came(user, streams) => self.tell(user, true, &streams).await,
-                Step::Due(Leaving { user, departure, .. }) => {
+                Step::Due(Leaving {
+                    user, departure, ..
+                }) => {
                     if let Some(streams) = self.directory.depart(&user, departure) {
                         self.tell(user.id, false, &streams).await;
                     }
@@ -133,7 +140,10 @@ impl Hub {
             }));
             if let Err(panic) = told {
                 let panic = panic_message(panic.as_ref());
-                error!(module, panic, "a module panicked when it was told of a user's presence");
+                error!(
+                    module,
+                    panic, "a module panicked when it was told of a user's presence"
+                );
             }
         }
         // When thousands come or go at once, what the modules publish about it must not outrun the sockets.

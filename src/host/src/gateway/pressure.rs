@@ -34,7 +34,8 @@ impl Default for Pressure {
 impl Pressure {
     /// So many sockets are about to be woken.
     pub(super) fn rise(&self, by: usize) {
-        self.woken.fetch_add(isize::try_from(by).unwrap_or(isize::MAX), SeqCst);
+        self.woken
+            .fetch_add(isize::try_from(by).unwrap_or(isize::MAX), SeqCst);
     }
 
     /// A socket had its turn.

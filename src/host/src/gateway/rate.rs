@@ -9,7 +9,11 @@ pub(super) struct Window(VecDeque<Instant>);
 impl Window {
     /// Whether one more may happen now; if so it is counted.
     pub(super) fn admit(&mut self, now: Instant, limit: usize, window: Duration) -> bool {
-        while self.0.front().is_some_and(|first| now.duration_since(*first) >= window) {
+        while self
+            .0
+            .front()
+            .is_some_and(|first| now.duration_since(*first) >= window)
+        {
             self.0.pop_front();
         }
         let admitted = self.0.len() < limit;
@@ -21,7 +25,11 @@ impl Window {
 
     /// Gives the memory back when nothing happened lately.
     pub(super) fn tidy(&mut self, now: Instant, window: Duration) {
-        if self.0.back().is_none_or(|last| now.duration_since(*last) >= window) {
+        if self
+            .0
+            .back()
+            .is_none_or(|last| now.duration_since(*last) >= window)
+        {
             self.0 = VecDeque::new();
         }
     }

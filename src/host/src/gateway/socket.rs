@@ -42,7 +42,8 @@ impl Socket {
     pub(super) fn send(&self, name: &str, data: &str) {
         let mut sent = Sent::default();
         let limit = self.hub.settings().outbound_queue_events;
-        self.outbox.push(&[frame::event(name, data)], limit, &mut sent);
+        self.outbox
+            .push(&[frame::event(name, data)], limit, &mut sent);
         sent.finish(&self.hub.pressure);
     }
 }

@@ -25,8 +25,8 @@ use ulid::Ulid;
 use super::{CurrentTable, Delivery, Hub, Lookup, Settings, Table, connection};
 
 mod commands;
-mod framing;
 mod following;
+mod framing;
 mod lifetime;
 mod load;
 mod opening;
@@ -62,7 +62,10 @@ fn guild(number: u128) -> Stream {
 }
 
 fn channel(guild: u128, channel: u128) -> Topic {
-    Topic::channel(Ulid::from(guild).into(), ChannelId::from(Ulid::from(channel)))
+    Topic::channel(
+        Ulid::from(guild).into(),
+        ChannelId::from(Ulid::from(channel)),
+    )
 }
 
 fn event(topic: impl Into<Topic>, number: usize) -> Delivery {
@@ -75,14 +78,20 @@ fn event(topic: impl Into<Topic>, number: usize) -> Delivery {
     }
 }
 
+/// A user, whether they came, and what they follow.
+type Told = (UserId, bool, Vec<Stream>);
+
+/// What becomes of a command.
+type Offer = fn() -> Lookup;
+
 /// The one module of these tests.
 struct Module {
     streams: Mutex<HashMap<UserId, Vec<Stream>>>,
     /// Permits for answers; taken away where a test wants an answer to take time.
     answers: Semaphore,
     asked: Semaphore,
-    presence: Mutex<Vec<(UserId, bool, Vec<Stream>)>>,
-    commands: Mutex<HashMap<&'static str, fn() -> Lookup>>,
+    presence: Mutex<Vec<Told>>,
+    commands: Mutex<HashMap<&'static str, Offer>>,
 }
 
 #[async_trait::async_trait]
@@ -90,12 +99,19 @@ impl Audience for Module {
     async fn streams_of(&self, user: UserId) -> Result<Vec<Stream>, ApiError> {
         let named = self.streams.lock().expect("a lock").get(&user).cloned();
         self.asked.add_permits(1);
-        self.answers.acquire().await.map_err(ApiError::internal)?.forget();
+        self.answers
+            .acquire()
+            .await
+            .map_err(ApiError::internal)?
+            .forget();
         Ok(named.unwrap_or_default())
     }
 
     fn presence_changed(&self, user: UserId, online: bool, streams: &[Stream]) {
-        self.presence.lock().expect("a lock").push((user, online, streams.to_vec()));
+        let mut streams = streams.to_vec();
+        streams.sort();
+        let mut presence = self.presence.lock().expect("a lock");
+        presence.push((user, online, streams));
     }
 }
 
@@ -104,7 +120,9 @@ struct Current(Arc<Module>);
 impl Table for Current {
     fn command(&self, name: &str) -> Lookup {
         let commands = self.0.commands.lock().expect("a lock");
-        commands.get(name).map_or(Lookup::Unknown, |lookup| lookup())
+        commands
+            .get(name)
+            .map_or(Lookup::Unknown, |lookup| lookup())
     }
 
     fn audiences(&self) -> Vec<(&'static str, Arc<dyn Audience>)> {
@@ -143,15 +161,27 @@ impl World {
         });
         let hub = Hub::new(settings.clone());
         hub.connect_table(Arc::new(Current(module.clone())));
-        Self { hub, module, settings }
+        Self {
+            hub,
+            module,
+            settings,
+        }
     }
 
     fn names(&self, user: UserId, streams: &[Stream]) {
-        self.module.streams.lock().expect("a lock").insert(user, streams.to_vec());
+        self.module
+            .streams
+            .lock()
+            .expect("a lock")
+            .insert(user, streams.to_vec());
     }
 
-    fn offers(&self, name: &'static str, lookup: fn() -> Lookup) {
-        self.module.commands.lock().expect("a lock").insert(name, lookup);
+    fn offers(&self, name: &'static str, lookup: Offer) {
+        self.module
+            .commands
+            .lock()
+            .expect("a lock")
+            .insert(name, lookup);
     }
 
     fn caller(user: UserId) -> Caller {
@@ -192,7 +222,7 @@ impl World {
         panic!("it never came to be that {what}");
     }
 
-    fn presence(&self) -> Vec<(UserId, bool, Vec<Stream>)> {
+    fn presence(&self) -> Vec<Told> {
         self.module.presence.lock().expect("a lock").clone()
     }
 
@@ -234,11 +264,14 @@ impl<IO: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin> Client<IO> {
     }
 
     async fn send(&mut self, name: &str, data: &str) {
-        self.send_frame(0x81, filament_protocol::encode(name, data).as_bytes()).await;
+        self.send_frame(0x81, filament_protocol::encode(name, data).as_bytes())
+            .await;
     }
 
     async fn hear(&mut self) -> Heard {
-        timeout(10 * SECOND, self.read()).await.expect("the server says something")
+        timeout(10 * SECOND, self.read())
+            .await
+            .expect("the server says something")
     }
 
     async fn read(&mut self) -> Heard {
@@ -258,7 +291,10 @@ impl<IO: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin> Client<IO> {
             0x89 => Heard::Ping,
             0x8A => Heard::Pong(payload),
             0x88 if payload.is_empty() => Heard::Close(None, String::new()),
-            0x88 => Heard::Close(Some(u16::from_be_bytes([payload[0], payload[1]])), text(&payload[2..])),
+            0x88 => Heard::Close(
+                Some(u16::from_be_bytes([payload[0], payload[1]])),
+                text(&payload[2..]),
+            ),
             other => panic!("a frame that begins with {other:#x}"),
         }
     }
@@ -314,12 +350,22 @@ fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
     }
     let mask = [0xA5, 0x00, 0xFF, 0x3C];
     frame.extend_from_slice(&mask);
-    frame.extend(payload.iter().zip(mask.iter().cycle()).map(|(byte, key)| byte ^ key));
+    frame.extend(
+        payload
+            .iter()
+            .zip(mask.iter().cycle())
+            .map(|(byte, key)| byte ^ key),
+    );
     frame
 }
 
 /// A command made of a function.
-struct Does(for<'a> fn(&'a dyn Socket, &'a RawValue) -> futures_util::future::BoxFuture<'a, Result<(), ApiError>>);
+struct Does(
+    for<'a> fn(
+        &'a dyn Socket,
+        &'a RawValue,
+    ) -> futures_util::future::BoxFuture<'a, Result<(), ApiError>>,
+);
 
 #[async_trait::async_trait]
 impl Command for Does {

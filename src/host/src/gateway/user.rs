@@ -107,7 +107,9 @@ pub(super) struct Directory {
 
 impl Directory {
     fn users(&self) -> MutexGuard<'_, HashMap<UserId, Arc<User>>> {
-        self.users.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.users
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     pub(super) fn get(&self, user: UserId) -> Option<Arc<User>> {
@@ -154,7 +156,12 @@ impl Directory {
 
     /// The set-up of a socket is done, and `ready` is its first event. Answers the streams that the user follows when this is
     /// what makes the user come online. Call it while the set-up's [`Watch`] is held.
-    pub(super) fn seat(&self, socket: &Arc<Socket>, ready: &Bytes, named: &Named) -> Option<Vec<Stream>> {
+    pub(super) fn seat(
+        &self,
+        socket: &Arc<Socket>,
+        ready: &Bytes,
+        named: &Named,
+    ) -> Option<Vec<Stream>> {
         let mut state = socket.user.lock();
         state.seat_of(socket)?;
         // A user who has other sockets loses streams by events only: one that expels may be on its way, and is to be seen.
@@ -171,10 +178,13 @@ impl Directory {
         let seat = state.seat_of(socket)?;
         seat.ready = true;
         let mut sent = Sent::default();
-        socket.outbox.push(std::slice::from_ref(ready), 1, &mut sent);
+        socket
+            .outbox
+            .push(std::slice::from_ref(ready), 1, &mut sent);
         sent.finish(&socket.hub.pressure);
         for stream in state.streams.keys() {
-            self.feeds.join(*stream, |members| members.add(None, socket));
+            self.feeds
+                .join(*stream, |members| members.add(None, socket));
         }
         state.departure += 1;
         let came = !std::mem::replace(&mut state.online, true);
@@ -237,7 +247,9 @@ impl Directory {
         if seat.own.len() >= MAX_OWN_TOPICS {
             return false;
         }
-        let feed = self.feeds.join(topic.stream, |members| members.add(topic.channel, socket));
+        let feed = self
+            .feeds
+            .join(topic.stream, |members| members.add(topic.channel, socket));
         seat.own.push((feed, topic.channel));
         true
     }
@@ -245,16 +257,22 @@ impl Directory {
     /// A socket is gone.
     pub(super) fn leave(&self, socket: &Arc<Socket>) -> Departure {
         let mut state = socket.user.lock();
-        let Some(place) = state.seats.iter().position(|seat| Arc::ptr_eq(&seat.socket, socket)) else {
+        let Some(place) = state
+            .seats
+            .iter()
+            .position(|seat| Arc::ptr_eq(&seat.socket, socket))
+        else {
             return Departure::None;
         };
         let seat = state.seats.swap_remove(place);
         for (feed, channel) in &seat.own {
-            self.feeds.leave(feed, |members| members.remove(*channel, socket));
+            self.feeds
+                .leave(feed, |members| members.remove(*channel, socket));
         }
         if seat.ready {
             for followed in state.streams.values() {
-                self.feeds.leave(&followed.feed, |members| members.remove(None, socket));
+                self.feeds
+                    .leave(&followed.feed, |members| members.remove(None, socket));
             }
         }
         self.forget_if_idle(&socket.user, &mut state);
@@ -345,7 +363,8 @@ impl Directory {
             seat.own.retain(|(feed, channel)| {
                 let lost = feed.stream == stream;
                 if lost {
-                    self.feeds.leave(feed, |members| members.remove(*channel, socket));
+                    self.feeds
+                        .leave(feed, |members| members.remove(*channel, socket));
                 }
                 !lost
             });
@@ -363,7 +382,9 @@ impl Directory {
 
 impl User {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.state
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     pub(super) fn is_online(&self) -> bool {
@@ -380,7 +401,9 @@ impl User {
 
 impl State {
     fn seat_of(&mut self, socket: &Arc<Socket>) -> Option<&mut Seat> {
-        self.seats.iter_mut().find(|seat| Arc::ptr_eq(&seat.socket, socket))
+        self.seats
+            .iter_mut()
+            .find(|seat| Arc::ptr_eq(&seat.socket, socket))
     }
 
     fn remember(&mut self, stream: Stream, admitted: bool) {

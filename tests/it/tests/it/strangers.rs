@@ -341,6 +341,8 @@ on_both_databases!(a_number_is_no_text, async |backend| {
 on_both_databases!(whoever_sends_too_much_is_told_so, async |backend| {
     let server = Server::start(backend).await;
     for _ in 0..50 {
+        // The connection is one that is kept alive.
+        server.api().get("/health").await.expect(200);
         let message = "x".repeat(1024 * 1024);
         let answer = server
             .api()

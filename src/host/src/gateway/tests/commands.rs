@@ -30,12 +30,29 @@ async fn a_refused_command_is_told_and_the_socket_stays() {
     });
     let mut client = world.opened(user(1)).await;
     let cases = [
-        ("off", refusal("module_disabled", "the module chat is switched off", "off")),
-        ("away", refusal("service_unavailable", "the module chat is away for now", "away")),
-        ("forbidden", refusal(ErrorCode::FORBIDDEN.word, "not you", "forbidden")),
+        (
+            "off",
+            refusal("module_disabled", "the module chat is switched off", "off"),
+        ),
+        (
+            "away",
+            refusal(
+                "service_unavailable",
+                "the module chat is away for now",
+                "away",
+            ),
+        ),
+        (
+            "forbidden",
+            refusal(ErrorCode::FORBIDDEN.word, "not you", "forbidden"),
+        ),
         (
             "panics",
-            refusal("internal_error", "the server failed to answer this request", "panics"),
+            refusal(
+                "internal_error",
+                "the server failed to answer this request",
+                "panics",
+            ),
         ),
         ("echo", ("echo".to_owned(), serde_json::json!({}))),
     ];
@@ -101,14 +118,19 @@ async fn what_was_said_before_a_goodbye_is_done() {
 #[tokio::test]
 async fn too_many_commands_close_the_socket() {
     let world = World::new(|settings| settings.ingress_events_per_window = 5);
-    world.offers("nothing", || Lookup::Run(Arc::new(Does(|_, _| Box::pin(async { Ok(()) })))));
+    world.offers("nothing", || {
+        Lookup::Run(Arc::new(Does(|_, _| Box::pin(async { Ok(()) }))))
+    });
     let mut client = world.opened(user(1)).await;
     for _ in 0..5 {
         client.send("nothing", "{}").await;
     }
     client.is_silent().await;
     client.send("nothing", "{}").await;
-    assert_eq!(client.is_closed().await, (1008, "too many commands".to_owned()));
+    assert_eq!(
+        client.is_closed().await,
+        (1008, "too many commands".to_owned())
+    );
 
     let mut client = world.opened(user(1)).await;
     client.send_raw(&masked(0x89, b"").repeat(81)).await;
@@ -116,7 +138,10 @@ async fn too_many_commands_close_the_socket() {
         match client.hear().await {
             Heard::Pong(_) => {}
             other => {
-                assert_eq!(other, Heard::Close(Some(1008), "too many frames".to_owned()));
+                assert_eq!(
+                    other,
+                    Heard::Close(Some(1008), "too many frames".to_owned())
+                );
                 break;
             }
         }

@@ -9,14 +9,25 @@ async fn ready_comes_first_and_events_in_order() {
     let mut client = world.open(user(1));
     world.hub.deliver(&[event(guild(1), 0)]);
     let (name, data) = client.event().await;
-    assert_eq!((name.as_str(), &data["user_id"]), ("ready", &user(1).to_string().into()));
+    assert_eq!(
+        (name.as_str(), &data["user_id"]),
+        ("ready", &user(1).to_string().into())
+    );
 
     let events: Vec<Delivery> = (1..=200).map(|number| event(guild(1), number)).collect();
     world.hub.deliver(&events);
-    world.hub.deliver(&[event(guild(2), 0), event(channel(1, 1), 0)]);
-    world.hub.publish(guild(1).into(), "event", r#"{"number":201}"#, None);
-    world.hub.publish(guild(1).into(), "event", r#"{"number":0}"#, Some(user(1)));
-    world.hub.send_to_user(user(1), "event", r#"{"number":202}"#);
+    world
+        .hub
+        .deliver(&[event(guild(2), 0), event(channel(1, 1), 0)]);
+    world
+        .hub
+        .publish(guild(1).into(), "event", r#"{"number":201}"#, None);
+    world
+        .hub
+        .publish(guild(1).into(), "event", r#"{"number":0}"#, Some(user(1)));
+    world
+        .hub
+        .send_to_user(user(1), "event", r#"{"number":202}"#);
     client.hears(1..=202).await;
     client.is_silent().await;
 }
@@ -26,8 +37,14 @@ async fn who_is_admitted_hears_that_and_who_is_expelled_hears_that_and_nothing_m
     let world = World::new(|_| {});
     let mut client = world.opened(user(1)).await;
     let mut second = world.opened(user(1)).await;
-    let admission = Delivery { admits: Some(user(1)), ..event(guild(1), 1) };
-    let expulsion = Delivery { expels: Some(user(1)), ..event(guild(1), 3) };
+    let admission = Delivery {
+        admits: Some(user(1)),
+        ..event(guild(1), 1)
+    };
+    let expulsion = Delivery {
+        expels: Some(user(1)),
+        ..event(guild(1), 3)
+    };
     world.hub.deliver(&[
         event(guild(1), 0),
         admission,
@@ -50,14 +67,28 @@ async fn what_happens_while_the_modules_are_asked_wins_over_their_answer() {
     let mut client = world.open(user(1));
     world.module.asked.acquire().await.expect("open").forget();
     world.hub.deliver(&[
-        Delivery { expels: Some(user(1)), ..event(guild(1), 0) },
-        Delivery { admits: Some(user(1)), ..event(guild(4), 0) },
-        Delivery { expels: Some(user(1)), ..event(guild(2), 0) },
-        Delivery { admits: Some(user(1)), ..event(guild(2), 0) },
+        Delivery {
+            expels: Some(user(1)),
+            ..event(guild(1), 0)
+        },
+        Delivery {
+            admits: Some(user(1)),
+            ..event(guild(4), 0)
+        },
+        Delivery {
+            expels: Some(user(1)),
+            ..event(guild(2), 0)
+        },
+        Delivery {
+            admits: Some(user(1)),
+            ..event(guild(2), 0)
+        },
     ]);
     world.module.answers.add_permits(1);
     assert_eq!(client.event().await.0, "ready");
-    world.hub.deliver(&[1, 2, 3, 4].map(|number| event(guild(number), number as usize)));
+    world
+        .hub
+        .deliver(&[1, 2, 3, 4].map(|number| event(guild(number), number as usize)));
     client.hears(2..=4).await;
     client.is_silent().await;
 }
@@ -70,7 +101,13 @@ async fn a_second_socket_does_not_take_from_the_first_what_an_event_will_take() 
     // Kicked: committed, so the second socket's question is answered without the guild, but not yet delivered.
     world.names(user(1), &[]);
     let _second = world.opened(user(1)).await;
-    world.hub.deliver(&[Delivery { expels: Some(user(1)), ..event(guild(1), 1) }, event(guild(1), 2)]);
+    world.hub.deliver(&[
+        Delivery {
+            expels: Some(user(1)),
+            ..event(guild(1), 1)
+        },
+        event(guild(1), 2),
+    ]);
     first.hears([1]).await;
     first.is_silent().await;
 }
@@ -92,10 +129,15 @@ async fn a_channel_is_followed_by_command_until_its_stream_is_lost() {
     let mut other = world.opened(user(1)).await;
     looking.send("look", "{}").await;
     assert_eq!(looking.event().await.1["follows"], true);
-    world.hub.deliver(&[event(channel(1, 7), 1), event(channel(1, 8), 0)]);
+    world
+        .hub
+        .deliver(&[event(channel(1, 7), 1), event(channel(1, 8), 0)]);
     looking.hears([1]).await;
     world.hub.deliver(&[
-        Delivery { expels: Some(user(1)), ..event(channel(1, 7), 2) },
+        Delivery {
+            expels: Some(user(1)),
+            ..event(channel(1, 7), 2)
+        },
         event(channel(1, 7), 3),
     ]);
     looking.hears([2]).await;
@@ -125,7 +167,10 @@ async fn who_is_expelled_while_a_command_runs_follows_nothing_by_it() {
     let mut client = world.opened(user(1)).await;
     client.send("look", "{}").await;
     RUNNING.acquire().await.expect("open").forget();
-    world.hub.deliver(&[Delivery { expels: Some(user(1)), ..event(guild(1), 1) }]);
+    world.hub.deliver(&[Delivery {
+        expels: Some(user(1)),
+        ..event(guild(1), 1)
+    }]);
     client.hears([1]).await;
     GO_ON.add_permits(1);
     assert_eq!(client.event().await.1["follows"], false);
@@ -136,16 +181,28 @@ async fn sockets_hear_of_modules_and_follow_what_a_returning_one_names() {
     let world = World::new(|_| {});
     world.names(user(1), &[guild(1), guild(2)]);
     let mut client = world.opened(user(1)).await;
-    world.hub.deliver(&[Delivery { admits: Some(user(1)), ..event(guild(3), 0) }]);
+    world.hub.deliver(&[Delivery {
+        admits: Some(user(1)),
+        ..event(guild(3), 0)
+    }]);
     client.hears([0]).await;
 
     world.names(user(1), &[guild(2), guild(4)]);
     world.hub.modules_changed(&["module"], &["other"], 7);
     let (name, data) = client.event().await;
-    assert_eq!((name.as_str(), data.to_string().as_str()), ("module_down", r#"{"generation":7,"module":"other"}"#));
+    assert_eq!(
+        (name.as_str(), data.to_string().as_str()),
+        ("module_down", r#"{"generation":7,"module":"other"}"#)
+    );
     assert_eq!(client.event().await.0, "module_up");
-    world.until("the module was asked", |world| world.hub.followers(guild(4), 1) == [user(1)]).await;
-    world.hub.deliver(&[1, 2, 3, 4].map(|number| event(guild(number), number as usize)));
+    world
+        .until("the module was asked", |world| {
+            world.hub.followers(guild(4), 1) == [user(1)]
+        })
+        .await;
+    world
+        .hub
+        .deliver(&[1, 2, 3, 4].map(|number| event(guild(number), number as usize)));
     client.hears(2..=4).await;
     client.is_silent().await;
 }
@@ -158,7 +215,10 @@ async fn followers_are_users_each_once_in_the_order_of_their_ids() {
         world.names(user(number), &[guild(1)]);
         clients.push(world.opened(user(number)).await);
     }
-    assert_eq!(world.hub.followers(guild(1), 10), [user(1), user(2), user(3)]);
+    assert_eq!(
+        world.hub.followers(guild(1), 10),
+        [user(1), user(2), user(3)]
+    );
     assert_eq!(world.hub.followers(guild(1), 2), [user(1), user(2)]);
     assert_eq!(world.hub.followers(guild(9), 2), []);
     drop(clients);

@@ -15,7 +15,10 @@ async fn a_silent_peer_is_pinged_and_then_closed() {
         client.send_frame(0x8A, b"").await;
     }
     assert_eq!(client.hear().await, Heard::Ping);
-    assert_eq!(client.is_closed().await, (1008, "no answer to a ping".to_owned()));
+    assert_eq!(
+        client.is_closed().await,
+        (1008, "no answer to a ping".to_owned())
+    );
 }
 
 #[tokio::test]
@@ -36,8 +39,13 @@ async fn a_peer_that_reads_nothing_is_given_up() {
 async fn a_peer_that_does_not_answer_a_goodbye_is_not_waited_for() {
     let world = World::new(|_| {});
     let mut client = world.opened(user(1)).await;
-    world.hub.end_session(World::caller(user(1)).session_id, "logged out");
-    assert_eq!(client.hear().await, Heard::Close(Some(1008), "logged out".to_owned()));
+    world
+        .hub
+        .end_session(World::caller(user(1)).session_id, "logged out");
+    assert_eq!(
+        client.hear().await,
+        Heard::Close(Some(1008), "logged out".to_owned())
+    );
     assert_eq!(client.hear().await, Heard::End);
 }
 
@@ -45,9 +53,14 @@ async fn a_peer_that_does_not_answer_a_goodbye_is_not_waited_for() {
 async fn a_session_that_ended_has_no_sockets_and_gets_none() {
     let world = World::new(|_| {});
     let (mut one, mut other) = (world.opened(user(1)).await, world.opened(user(2)).await);
-    world.hub.end_session(World::caller(user(1)).session_id, "logged out");
+    world
+        .hub
+        .end_session(World::caller(user(1)).session_id, "logged out");
     assert_eq!(one.is_closed().await, (1008, "logged out".to_owned()));
-    let late = world.try_open(user(1)).map(|_| ()).expect_err("the session is over");
+    let late = world
+        .try_open(user(1))
+        .map(|_| ())
+        .expect_err("the session is over");
     assert_eq!(late.code().status, 401);
     other.is_silent().await;
 }
@@ -59,14 +72,31 @@ async fn there_is_a_limit_for_a_user_and_for_an_address() {
         settings.max_sockets_per_ip = 3;
     });
     let _open = (world.opened(user(1)).await, world.opened(user(1)).await);
-    let refused = world.try_open(user(1)).map(|_| ()).expect_err("too many of one user");
-    assert_eq!(refused.message(), "at most 2 sockets may be open for one user");
+    let refused = world
+        .try_open(user(1))
+        .map(|_| ())
+        .expect_err("too many of one user");
+    assert_eq!(
+        refused.message(),
+        "at most 2 sockets may be open for one user"
+    );
     let third = world.opened(user(2)).await;
-    let refused = world.try_open(user(3)).map(|_| ()).expect_err("too many of one address");
-    assert_eq!(refused.message(), "at most 3 sockets may be open for one address");
-    assert_eq!((refused.code().status, refused.wait().is_some()), (429, true));
+    let refused = world
+        .try_open(user(3))
+        .map(|_| ())
+        .expect_err("too many of one address");
+    assert_eq!(
+        refused.message(),
+        "at most 3 sockets may be open for one address"
+    );
+    assert_eq!(
+        (refused.code().status, refused.wait().is_some()),
+        (429, true)
+    );
     drop(third);
-    world.until("there is room", |world| world.hub.open_sockets() == 2).await;
+    world
+        .until("there is room", |world| world.hub.open_sockets() == 2)
+        .await;
     world.opened(user(3)).await;
     assert!(world.hub.directory.get(user(4)).is_none());
 }
@@ -77,16 +107,24 @@ async fn a_server_that_stops_says_so_after_everything_else_and_lets_nobody_in() 
     world.names(user(1), &[guild(1)]);
     let (mut one, mut other) = (world.opened(user(1)).await, world.opened(user(1)).await);
     world.hub.deliver(&[event(guild(1), 1)]);
-    let closing = world.hub.close_all(CloseCode::GoingAway, "the server stops", 5 * SECOND);
+    let closing = world
+        .hub
+        .close_all(CloseCode::GoingAway, "the server stops", 5 * SECOND);
     let goodbyes = async {
         for client in [&mut one, &mut other] {
             client.hears([1]).await;
-            assert_eq!(client.is_closed().await, (1001, "the server stops".to_owned()));
+            assert_eq!(
+                client.is_closed().await,
+                (1001, "the server stops".to_owned())
+            );
         }
     };
     tokio::join!(closing, goodbyes);
     assert_eq!(world.hub.open_sockets(), 0);
-    let refused = world.try_open(user(1)).map(|_| ()).expect_err("the server stops");
+    let refused = world
+        .try_open(user(1))
+        .map(|_| ())
+        .expect_err("the server stops");
     assert_eq!(refused.code().status, 503);
 }
 
@@ -104,7 +142,10 @@ fn the_task_of_a_socket_is_small() {
     fn size<A, B, F: Future>(_: impl Fn(A, B) -> F) -> usize {
         size_of::<F>()
     }
-    let sizes = [size(super::super::serve), size(connection::run::<DuplexStream>)];
+    let sizes = [
+        size(super::super::serve),
+        size(connection::run::<DuplexStream>),
+    ];
     assert!(sizes.iter().all(|size| *size < 2048), "{sizes:?} bytes");
     assert!(size_of::<super::super::socket::Socket>() < 512);
 }
