@@ -67,7 +67,10 @@ impl Section for Config {
             found.push(Complaint::new("token_key", problem.to_string()));
         }
         if let Err(problem) = self.previous_keys() {
-            found.push(Complaint::new("token_keys_previous", format!("each {problem}")));
+            found.push(Complaint::new(
+                "token_keys_previous",
+                format!("each {problem}"),
+            ));
         }
         if self.argon2_memory_kib < 8 * self.argon2_parallelism {
             found.push(Complaint::new(
@@ -87,7 +90,8 @@ mod tests {
     use super::*;
 
     fn config(change: impl FnOnce(&mut Config)) -> Vec<Complaint> {
-        let mut config: Config = toml::from_str(Config::DEFAULTS).expect("the defaults are a section");
+        let mut config: Config =
+            toml::from_str(Config::DEFAULTS).expect("the defaults are a section");
         change(&mut config);
         config.validate().expect("each key by itself is good");
         config.check(Profile::Production)
@@ -98,15 +102,24 @@ mod tests {
         assert_eq!(config(|_| {}), []);
         let good = TokenKey::generate().encoded();
         assert_eq!(config(|c| c.token_key = Secret::new(good.clone())), []);
-        assert_eq!(config(|c| c.token_keys_previous = Secret::new(format!(" {good},{good} ,"))), []);
+        assert_eq!(
+            config(|c| c.token_keys_previous = Secret::new(format!(" {good},{good} ,"))),
+            []
+        );
         let found = config(|c| {
             c.token_key = Secret::new("hunter2");
             c.token_keys_previous = Secret::new(format!("{good},hunter2"));
             c.argon2_parallelism = 16;
             c.argon2_memory_kib = 64;
         });
-        let keys: Vec<&str> = found.iter().map(|complaint| complaint.key.as_str()).collect();
-        assert_eq!(keys, ["token_key", "token_keys_previous", "argon2_memory_kib"]);
+        let keys: Vec<&str> = found
+            .iter()
+            .map(|complaint| complaint.key.as_str())
+            .collect();
+        assert_eq!(
+            keys,
+            ["token_key", "token_keys_previous", "argon2_memory_kib"]
+        );
         assert!(!format!("{found:?}").contains("hunter2"));
     }
 }

@@ -39,10 +39,16 @@ impl Hasher {
     }
 
     /// Verifies a password; without a stored hash, takes as long and answers `Wrong`.
-    pub(crate) async fn verify(&self, password: String, stored: Option<String>) -> Result<Verified, ApiError> {
+    pub(crate) async fn verify(
+        &self,
+        password: String,
+        stored: Option<String>,
+    ) -> Result<Verified, ApiError> {
         self.run(move |passwords| passwords.verify(&password, stored.as_deref()))
             .await?
-            .map_err(|error| ApiError::internal(format!("a password could not be verified: {error}")))
+            .map_err(|error| {
+                ApiError::internal(format!("a password could not be verified: {error}"))
+            })
     }
 
     async fn run<T: Send + 'static>(
@@ -51,10 +57,10 @@ impl Hasher {
     ) -> Result<T, ApiError> {
         let Ok(place) = self.places.clone().try_acquire_owned() else {
             metrics::counter!("filament_auth_hashes_refused_total").increment(1);
-            return Err(
-                ApiError::unavailable("too many log-ins and registrations wait to be checked")
-                    .retry_after(Duration::from_secs(1)),
-            );
+            return Err(ApiError::unavailable(
+                "too many log-ins and registrations wait to be checked",
+            )
+            .retry_after(Duration::from_secs(1)));
         };
         let turn = self
             .running
@@ -69,7 +75,8 @@ impl Hasher {
                 let _held = (place, turn);
                 let started = Instant::now();
                 let done = work(&passwords);
-                metrics::histogram!("filament_auth_hash_seconds").record(started.elapsed().as_secs_f64());
+                metrics::histogram!("filament_auth_hash_seconds")
+                    .record(started.elapsed().as_secs_f64());
                 done
             })
             .await
@@ -116,7 +123,11 @@ mod tests {
         let scope = ScopeOwner::new(|_| {});
         let hasher = hasher(&scope, 1, 1);
         let turn = hasher.running.clone().acquire_owned().await.expect("open");
-        let gone = tokio::time::timeout(Duration::from_millis(10), hasher.hash("correct horse".into())).await;
+        let gone = tokio::time::timeout(
+            Duration::from_millis(10),
+            hasher.hash("correct horse".into()),
+        )
+        .await;
         assert!(gone.is_err());
         assert_eq!(hasher.places.available_permits(), 2);
         drop(turn);

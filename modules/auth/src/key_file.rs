@@ -25,15 +25,17 @@ pub(crate) fn read_or_make(folder: &Path) -> Result<TokenKey, StartError> {
                 .into()
             })
         }
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            make(folder, &path).map_err(|error| format!("{}: cannot be made: {error}", path.display()).into())
-        }
+        Err(error) if error.kind() == ErrorKind::NotFound => make(folder, &path)
+            .map_err(|error| format!("{}: cannot be made: {error}", path.display()).into()),
         Err(error) => Err(format!("{}: cannot be read: {error}", path.display()).into()),
     }
 }
 
 fn make(folder: &Path, path: &Path) -> std::io::Result<TokenKey> {
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)?;
     let key = TokenKey::generate();
     let temporary = folder.join(format!("token.key.{}.new", std::process::id()));
     // What an earlier process of this number left behind when it was killed.
@@ -72,12 +74,23 @@ mod tests {
         let data = tempfile::tempdir().expect("a folder");
         let folder = data.path().join("auth");
         let made = read_or_make(&folder).expect("a key");
-        let mode = |path: &Path| fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
+        let mode = |path: &Path| {
+            fs::metadata(path)
+                .expect("it is there")
+                .permissions()
+                .mode()
+                & 0o777
+        };
         assert_eq!(mode(&folder), 0o700);
         assert_eq!(mode(&folder.join("token.key")), 0o600);
-        assert_eq!(fs::read_dir(&folder).expect("a folder").count(), 1, "nothing temporary is left");
+        assert_eq!(
+            fs::read_dir(&folder).expect("a folder").count(),
+            1,
+            "nothing temporary is left"
+        );
 
-        fs::set_permissions(folder.join("token.key"), fs::Permissions::from_mode(0o644)).expect("ours");
+        fs::set_permissions(folder.join("token.key"), fs::Permissions::from_mode(0o644))
+            .expect("ours");
         let read = read_or_make(&folder).expect("the key");
         assert_eq!(made.bytes(), read.bytes());
         assert_eq!(mode(&folder.join("token.key")), 0o600);

@@ -79,7 +79,10 @@ impl Module for Auth {
 
     async fn prepare(context: Context<Config>) -> Result<Instance<Api>, StartError> {
         let Context {
-            config, host, scope, ..
+            config,
+            host,
+            scope,
+            ..
         } = context;
 
         let keyring = keyring(&config, &host, &scope).await?;

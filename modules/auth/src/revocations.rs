@@ -4,11 +4,7 @@
 //! What this instance ends it knows at once. What others end (another server on the same database, or the instance that this one
 //! replaces, in its last requests) a task reads from the database every second.
 
-use std::{
-    collections::HashMap,
-    sync::RwLock,
-    time::Duration,
-};
+use std::{collections::HashMap, sync::RwLock, time::Duration};
 
 use filament_kernel::{clock::Clock, db::Database, gateway::Gateway, id::SessionId, scope::Scope};
 use sea_orm::DbErr;
@@ -128,7 +124,8 @@ impl Keeper {
     async fn sweep(&self, now_ms: i64) -> Result<(), DbErr> {
         loop {
             let tx = self.db.begin().await?;
-            let deleted = store::sessions::delete_expired(&tx, now_ms - KEEP_EXPIRED_MS, SWEEP_ROWS).await?;
+            let deleted =
+                store::sessions::delete_expired(&tx, now_ms - KEEP_EXPIRED_MS, SWEEP_ROWS).await?;
             tx.commit().await?;
             if deleted < SWEEP_ROWS {
                 return Ok(());

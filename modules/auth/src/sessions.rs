@@ -60,13 +60,20 @@ enum Presented {
 
 /// What a refresh token is presented for.
 enum Purpose {
-    Rotate { next: RefreshToken, expires_at_ms: i64 },
+    Rotate {
+        next: RefreshToken,
+        expires_at_ms: i64,
+    },
     End,
 }
 
 impl Sessions {
     /// Opens a session for a user who has proved to be that user.
-    pub(crate) async fn open(&self, user: UserId, renewed: Option<RenewedHash>) -> Result<Tokens, ApiError> {
+    pub(crate) async fn open(
+        &self,
+        user: UserId,
+        renewed: Option<RenewedHash>,
+    ) -> Result<Tokens, ApiError> {
         let token = RefreshToken::first(self.host.ids.next());
         let now_ms = self.host.clock.now_ms();
         let expires_at_ms = self.expiry(now_ms);
@@ -147,8 +154,12 @@ impl Sessions {
             .write(move |tx| {
                 Box::pin(async move {
                     let owner = match &purpose {
-                        Purpose::Rotate { next, expires_at_ms } => {
-                            store::sessions::rotate(tx, &token, next, now_ms, *expires_at_ms).await?
+                        Purpose::Rotate {
+                            next,
+                            expires_at_ms,
+                        } => {
+                            store::sessions::rotate(tx, &token, next, now_ms, *expires_at_ms)
+                                .await?
                         }
                         Purpose::End => store::sessions::revoke(tx, &token, now_ms).await?,
                     };
@@ -176,7 +187,9 @@ impl Sessions {
             }
             Presented::Replayed(user) => {
                 self.revocations.insert(session, now_ms);
-                self.host.gateway.end_session(session, "the session has ended");
+                self.host
+                    .gateway
+                    .end_session(session, "the session has ended");
                 tracing::warn!(
                     target: "filament::security",
                     user_id = %user,

@@ -75,7 +75,9 @@ pub async fn serve(
 async fn answer(stream: UnixStream, reconciler: &Handle, states: &States) -> io::Result<()> {
     let (read, mut write) = stream.into_split();
     let mut line = String::new();
-    BufReader::new(read.take(MAX_REQUEST)).read_line(&mut line).await?;
+    BufReader::new(read.take(MAX_REQUEST))
+        .read_line(&mut line)
+        .await?;
     let answer = match serde_json::from_str::<Ask>(&line) {
         Ok(Ask::Modules) => json!({ "modules": states.all() }),
         Ok(Ask::Reload) => match reconciler.reload("command").await {
@@ -121,5 +123,7 @@ pub async fn ask(path: &Path, ask: Ask) -> io::Result<Option<Value>> {
     stream.write_all(format!("{request}\n").as_bytes()).await?;
     let mut text = String::new();
     stream.read_to_string(&mut text).await?;
-    serde_json::from_str(&text).map(Some).map_err(io::Error::other)
+    serde_json::from_str(&text)
+        .map(Some)
+        .map_err(io::Error::other)
 }

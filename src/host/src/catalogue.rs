@@ -158,7 +158,10 @@ impl Catalogue {
         for one in &listed {
             problems.extend(unclaimed(one));
         }
-        let parts: Vec<(&str, &Value)> = listed.iter().map(|one| (one.manifest.id, &one.document)).collect();
+        let parts: Vec<(&str, &Value)> = listed
+            .iter()
+            .map(|one| (one.manifest.id, &one.document))
+            .collect();
         if let Err(conflicts) = openapi::merge(&parts) {
             problems.extend(conflicts);
         }
@@ -321,21 +324,31 @@ fn unclaimed(one: &Listed) -> Vec<String> {
     let mut problems = Vec::new();
     let mut compare = |what: &str, claimed: &[&str], real: Vec<&str>| {
         for missing in claimed.iter().filter(|claim| !real.contains(*claim)) {
-            problems.push(format!("`{id}` claims the {what} `{missing}`, which it does not have"));
+            problems.push(format!(
+                "`{id}` claims the {what} `{missing}`, which it does not have"
+            ));
         }
         for extra in real.iter().filter(|one| !claimed.contains(*one)) {
-            problems.push(format!("`{id}` has the {what} `{extra}`, which its manifest does not claim"));
+            problems.push(format!(
+                "`{id}` has the {what} `{extra}`, which its manifest does not claim"
+            ));
         }
     };
-    compare("route", routes, documented.iter().map(String::as_str).collect());
+    compare(
+        "route",
+        routes,
+        documented.iter().map(String::as_str).collect(),
+    );
     compare("table", tables, mapped);
     problems
 }
 
 /// Orders modules so that each comes after what it requires; among equals by id.
 fn ordered(modules: Vec<Listed>) -> Result<Vec<Listed>, String> {
-    let mut left: BTreeMap<&'static str, Listed> =
-        modules.into_iter().map(|one| (one.manifest.id, one)).collect();
+    let mut left: BTreeMap<&'static str, Listed> = modules
+        .into_iter()
+        .map(|one| (one.manifest.id, one))
+        .collect();
     let mut done = Vec::with_capacity(left.len());
     while !left.is_empty() {
         let ready = left
@@ -350,7 +363,12 @@ fn ordered(modules: Vec<Listed>) -> Result<Vec<Listed>, String> {
             .map(|one| one.manifest.id);
         match ready.and_then(|id| left.remove(id)) {
             Some(one) => done.push(one),
-            None => return Err(format!("the modules require each other in a circle: {}", circle(&left))),
+            None => {
+                return Err(format!(
+                    "the modules require each other in a circle: {}",
+                    circle(&left)
+                ));
+            }
         }
     }
     Ok(done)

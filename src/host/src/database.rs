@@ -61,7 +61,8 @@ async fn connect_sqlite(path: &Path, settings: &Settings) -> Result<Database, Db
     let url = format!("sqlite://{}?mode=rwc", path.display());
     // The writer comes first: it creates the file and turns WAL on, which needs the file for itself.
     let writer = sea_orm::Database::connect(sqlite(&url, settings, 1)).await?;
-    let readers = sea_orm::Database::connect(sqlite(&url, settings, settings.max_connections)).await?;
+    let readers =
+        sea_orm::Database::connect(sqlite(&url, settings, settings.max_connections)).await?;
     Ok(Database::new(readers, writer))
 }
 
@@ -94,7 +95,8 @@ const MIGRATION_LOCK: i64 = 0x6669_6c61_6d65_6e74;
 /// # Errors
 /// Those of the migration that failed.
 pub async fn migrate(db: &Database, schema: &Arc<dyn Schema>) -> Result<(), DbErr> {
-    let pending = |status: Vec<(String, bool)>| status.iter().filter(|(_, applied)| !applied).count();
+    let pending =
+        |status: Vec<(String, bool)>| status.iter().filter(|(_, applied)| !applied).count();
     match db.backend() {
         DbBackend::Postgres => {
             // The lock lives in a transaction of its own; ending it, however it ends, releases the lock.

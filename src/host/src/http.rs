@@ -14,6 +14,7 @@ mod progress;
 mod serve;
 mod settings;
 mod system;
+mod upload;
 
 pub use dispatch::App;
 pub use endpoint::{ContainedEndpoint, RouteLimit};

@@ -3,7 +3,9 @@
 use serde_json::{Map, Value, json};
 
 /// The verbs that a path item may have.
-const METHODS: &[&str] = &["get", "put", "post", "delete", "options", "head", "patch", "trace"];
+const METHODS: &[&str] = &[
+    "get", "put", "post", "delete", "options", "head", "patch", "trace",
+];
 
 /// Merges documents.
 ///
@@ -22,7 +24,9 @@ pub fn merge(parts: &[(&str, &Value)]) -> Result<Value, Vec<String>> {
                 if let Some(id) = operation["operationId"].as_str()
                     && let Some(other) = operation_ids.insert(id.to_string(), json!(owner))
                 {
-                    conflicts.push(format!("the operationId `{id}` stands in {other} and in \"{owner}\""));
+                    conflicts.push(format!(
+                        "the operationId `{id}` stands in {other} and in \"{owner}\""
+                    ));
                 }
                 if merged.get(method).is_some() {
                     conflicts.push(format!("{} {path} is served twice", method.to_uppercase()));
@@ -34,7 +38,9 @@ pub fn merge(parts: &[(&str, &Value)]) -> Result<Value, Vec<String>> {
             if let Some(other) = schemas.insert(name.clone(), schema.clone())
                 && other != *schema
             {
-                conflicts.push(format!("two different schemas are called `{name}`; one is of \"{owner}\""));
+                conflicts.push(format!(
+                    "two different schemas are called `{name}`; one is of \"{owner}\""
+                ));
             }
         }
         for (name, scheme) in object(&part["components"]["securitySchemes"]) {
@@ -138,11 +144,13 @@ impl RouteMap {
     fn matching(&self, path: &str) -> impl Iterator<Item = &(Vec<Segment>, Vec<String>)> {
         self.routes.iter().filter(move |(segments, _)| {
             let mut parts = path.split('/');
-            let all = segments.iter().all(|segment| match (segment, parts.next()) {
-                (Segment::Literal(literal), Some(part)) => literal == part,
-                (Segment::Parameter(_), Some(part)) => !part.is_empty(),
-                (_, None) => false,
-            });
+            let all = segments
+                .iter()
+                .all(|segment| match (segment, parts.next()) {
+                    (Segment::Literal(literal), Some(part)) => literal == part,
+                    (Segment::Parameter(_), Some(part)) => !part.is_empty(),
+                    (_, None) => false,
+                });
             all && parts.next().is_none()
         })
     }
@@ -190,7 +198,10 @@ mod tests {
         assert_eq!(operations(&merged), ["GET /a", "GET /b"]);
         assert!(merged.to_string().contains(r#""application/json":{}"#));
         let (a, b) = (part("/a", "a", json!(1)), part("/a", "a", json!(2)));
-        assert_eq!(merge(&[("one", &a), ("two", &b)]).expect_err("three").len(), 3);
+        assert_eq!(
+            merge(&[("one", &a), ("two", &b)]).expect_err("three").len(),
+            3
+        );
     }
 
     #[test]

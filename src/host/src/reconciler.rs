@@ -15,5 +15,5 @@ mod task;
 
 pub use change::{Machinery, Refusal};
 pub use plan::{Action, Plan, Reason};
-pub use state::{ModuleStatus, States, Phase};
+pub use state::{ModuleStatus, Phase, States};
 pub use task::{Handle, Report, start};

@@ -1,21 +1,10 @@
 //! A server from start to stop.
 
-use std::{
-    collections::BTreeMap,
-    fmt,
-    net::SocketAddr,
-    sync::Arc,
-    time::Instant,
-};
+use std::{collections::BTreeMap, fmt, net::SocketAddr, sync::Arc, time::Instant};
 
 use arc_swap::ArcSwap;
 use filament_kernel::{
-    clock::Clock,
-    config::Profile,
-    db::Database,
-    gateway::Gateway,
-    id::Ids,
-    log::EventLog,
+    clock::Clock, config::Profile, db::Database, gateway::Gateway, id::Ids, log::EventLog,
     module::Host,
 };
 use filament_protocol::CloseCode;
@@ -223,12 +212,15 @@ impl Server {
             let inputs = inputs.clone();
             Arc::new(move || product.load(&inputs))
         };
-        let (reconciler, report, reconciler_task) = reconciler::start(machinery, config.clone(), load)
-            .await
-            .map_err(|refusal| match refusal {
-                Refusal::Configuration(_) | Refusal::Conflict(_) => StartError::Configuration(refusal.to_string()),
-                _ => StartError::Other(refusal.to_string()),
-            })?;
+        let (reconciler, report, reconciler_task) =
+            reconciler::start(machinery, config.clone(), load)
+                .await
+                .map_err(|refusal| match refusal {
+                    Refusal::Configuration(_) | Refusal::Conflict(_) => {
+                        StartError::Configuration(refusal.to_string())
+                    }
+                    _ => StartError::Other(refusal.to_string()),
+                })?;
 
         let app = Arc::new(App {
             current: current.clone(),
@@ -260,14 +252,22 @@ impl Server {
                 log: backend,
             },
         };
-        server.start_small_tasks(prometheus).map_err(StartError::DataDir)?;
-        server.data_dir.note_address(addr).map_err(StartError::DataDir)?;
+        server
+            .start_small_tasks(prometheus)
+            .map_err(StartError::DataDir)?;
+        server
+            .data_dir
+            .note_address(addr)
+            .map_err(StartError::DataDir)?;
         info!(%addr, ms = started.elapsed().as_millis(), "the server is up");
         Ok(server)
     }
 
     /// The operators' socket, the watch on the configuration file, and the metrics' upkeep.
-    fn start_small_tasks(&self, prometheus: metrics_exporter_prometheus::PrometheusHandle) -> std::io::Result<()> {
+    fn start_small_tasks(
+        &self,
+        prometheus: metrics_exporter_prometheus::PrometheusHandle,
+    ) -> std::io::Result<()> {
         let Tasks { stop, small, .. } = &self.tasks;
         let socket = admin::bind(&self.config.host.socket_path())?;
         small.spawn(admin::serve(
@@ -285,7 +285,9 @@ impl Server {
                     let _ = stop.run_until_cancelled(run).await;
                 });
             }
-            Err(error) => warn!(%error, "the configuration file cannot be watched; reload by command or SIGHUP"),
+            Err(error) => {
+                warn!(%error, "the configuration file cannot be watched; reload by command or SIGHUP")
+            }
         }
         let stop = stop.clone();
         small.spawn(async move {
@@ -354,12 +356,25 @@ impl Server {
         self.hub
             .close_all(CloseCode::GoingAway, "the server is stopping", left() / 2)
             .await;
-        let mut clean = tokio::time::timeout(left(), self.tasks.connections.wait()).await.is_ok();
-        clean &= tokio::time::timeout(left(), self.tasks.small.wait()).await.is_ok();
+        let mut clean = tokio::time::timeout(left(), self.tasks.connections.wait())
+            .await
+            .is_ok();
+        clean &= tokio::time::timeout(left(), self.tasks.small.wait())
+            .await
+            .is_ok();
         self.reconciler.shut_down(left()).await;
 
         // The log ends when nobody can add to it any more: the last holders are the generation and this.
-        let Self { current, host, tasks, db, hub, config, catalogue, .. } = self;
+        let Self {
+            current,
+            host,
+            tasks,
+            db,
+            hub,
+            config,
+            catalogue,
+            ..
+        } = self;
         let _ = tasks.reconciler.await;
         let retired = Snapshot::assemble(Parts {
             generation: current.load().generation + 1,
@@ -421,4 +436,3 @@ fn gateway_settings(config: &Loaded) -> gateway::Settings {
         public_origins: config.host.server.public_origins.clone(),
     }
 }
-

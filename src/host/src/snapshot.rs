@@ -151,7 +151,12 @@ impl Snapshot {
         let mut absent = Vec::new();
         let mut absent_commands = HashMap::new();
         for one in parts.catalogue.iter() {
-            let Manifest { id, routes, commands, .. } = one.manifest;
+            let Manifest {
+                id,
+                routes,
+                commands,
+                ..
+            } = one.manifest;
             if live.contains_key(id) {
                 continue;
             }

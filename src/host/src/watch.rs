@@ -71,7 +71,10 @@ impl FileWatch {
 fn concerns(event: &Event, name: Option<&OsStr>) -> bool {
     let names_changed = matches!(
         event.kind,
-        EventKind::Create(_) | EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(_)) | EventKind::Any
+        EventKind::Create(_)
+            | EventKind::Remove(_)
+            | EventKind::Modify(ModifyKind::Name(_))
+            | EventKind::Any
     );
     let reads = matches!(event.kind, EventKind::Access(_));
     names_changed || (!reads && event.paths.iter().any(|path| path.file_name() == name))

@@ -33,7 +33,9 @@ impl Caller {
         context
             .services
             .get::<dyn Authenticator>()
-            .ok_or_else(|| ApiError::unavailable("nobody can be authenticated: the auth module is off"))?
+            .ok_or_else(|| {
+                ApiError::unavailable("nobody can be authenticated: the auth module is off")
+            })?
             .authenticate(token)
             .await
     }

@@ -166,9 +166,7 @@ pub enum ColumnKind {
 impl EntityShape {
     /// Reads the shape off an entity.
     pub fn of<E: EntityTrait>() -> Self {
-        use sea_orm::{
-            ColumnTrait, ColumnType, IdenStatic, Iterable, PrimaryKeyToColumn,
-        };
+        use sea_orm::{ColumnTrait, ColumnType, IdenStatic, Iterable, PrimaryKeyToColumn};
         let kind = |column: &ColumnType| match column {
             ColumnType::Char(_) | ColumnType::String(_) | ColumnType::Text => ColumnKind::Text,
             ColumnType::TinyInteger

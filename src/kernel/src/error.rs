@@ -190,14 +190,23 @@ impl ResponseError for ApiError {
 
 /// What any operation may answer besides its success.
 const FAILURES: &[(u16, &str)] = &[
-    (400, "The request is not valid; the message names the field and its bound"),
+    (
+        400,
+        "The request is not valid; the message names the field and its bound",
+    ),
     (401, "No access token, or not a valid one"),
     (403, "The caller may not do this"),
-    (404, "It does not exist, or the caller may not know that it does; `module_disabled` where its module is off"),
+    (
+        404,
+        "It does not exist, or the caller may not know that it does; `module_disabled` where its module is off",
+    ),
     (408, "The request took too long"),
     (413, "The body is too large"),
     (415, "The body is not of a supported media type"),
-    (429, "Too many requests; `Retry-After` says when to come back"),
+    (
+        429,
+        "Too many requests; `Retry-After` says when to come back",
+    ),
     (500, "The server failed"),
     (503, "A part of the server that this needs is away for now"),
 ];

@@ -51,7 +51,8 @@ where
     F: for<'a> CommandFn<'a, S, T>,
 {
     async fn run(&self, socket: &dyn Socket, data: &RawValue) -> Result<(), ApiError> {
-        let payload = serde_json::from_str(data.get()).map_err(|error| ApiError::invalid("d", error))?;
+        let payload =
+            serde_json::from_str(data.get()).map_err(|error| ApiError::invalid("d", error))?;
         self.run.call(&self.state, socket, payload).await
     }
 }

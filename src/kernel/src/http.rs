@@ -1,13 +1,23 @@
 //! Requests and answers: what the host tells a handler about a request, checked JSON bodies, and JSON written once.
 
-use std::{collections::HashSet, fmt, marker::PhantomData, net::IpAddr, sync::Arc};
+use std::{
+    any::TypeId,
+    collections::BTreeMap,
+    fmt,
+    marker::PhantomData,
+    net::IpAddr,
+    sync::{Arc, RwLock},
+};
 
 use bytes::Bytes;
 use poem::{FromRequest, IntoResponse, Request, RequestBody, Response, Result, http::header};
 use poem_openapi::{
     ApiExtractor, ApiExtractorType, ApiResponse, ExtractParamOptions,
     payload::{Json, Payload},
-    registry::{MetaMediaType, MetaRequest, MetaResponse, MetaResponses, MetaSchemaRef, Registry},
+    registry::{
+        MetaMediaType, MetaRequest, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef,
+        Registry,
+    },
     types::{ParseFromJSON, Type},
 };
 use serde::{
@@ -41,10 +51,9 @@ impl RequestContext {
     /// # Errors
     /// 500 when the request did not come through the host.
     pub fn of(request: &Request) -> Result<&Arc<Self>, ApiError> {
-        request
-            .extensions()
-            .get::<Arc<Self>>()
-            .ok_or_else(|| ApiError::internal("the request has no context: it did not come through the host"))
+        request.extensions().get::<Arc<Self>>().ok_or_else(|| {
+            ApiError::internal("the request has no context: it did not come through the host")
+        })
     }
 }
 
@@ -64,13 +73,15 @@ impl<'a> FromRequest<'a> for ClientIp {
 /// Answers 400 `invalid_request` with every complaint about meaning at once, 413 and 415.
 pub struct Valid<T>(pub T);
 
-impl<T: ParseFromJSON + Validate> Valid<T> {
+impl<T: ParseFromJSON + Validate + 'static> Valid<T> {
     fn parse(bytes: &[u8]) -> Result<Self, ApiError> {
         let value = strict_json(bytes)?;
-        let parsed = T::parse_from_json(Some(value.clone())).map_err(|error| {
-            let message = shape_complaint::<T>(&value).unwrap_or_else(|| error.into_message());
-            ApiError::new(ErrorCode::INVALID_REQUEST, message)
-        })?;
+        let invalid = |message: String| ApiError::new(ErrorCode::INVALID_REQUEST, message);
+        if let Some(complaint) = Shape::of::<T>().complaint(&value) {
+            return Err(invalid(complaint));
+        }
+        let parsed =
+            T::parse_from_json(Some(value)).map_err(|error| invalid(error.into_message()))?;
         parsed.validate().map_err(|errors| {
             let all: Vec<String> = complaints(&errors)
                 .into_iter()
@@ -88,7 +99,10 @@ impl<T: ParseFromJSON + Validate> Valid<T> {
 /// 400 that says where.
 pub fn strict_json(bytes: &[u8]) -> Result<Value, ApiError> {
     let bad = |error: serde_json::Error| {
-        ApiError::new(ErrorCode::INVALID_REQUEST, format!("the body is not acceptable JSON: {error}"))
+        ApiError::new(
+            ErrorCode::INVALID_REQUEST,
+            format!("the body is not acceptable JSON: {error}"),
+        )
     };
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = StrictValue.deserialize(&mut deserializer).map_err(bad)?;
@@ -153,7 +167,9 @@ impl<'de> Visitor<'de> for StrictValue {
         let mut map = Map::new();
         while let Some(key) = entries.next_key::<String>()? {
             if map.contains_key(&key) {
-                return Err(de::Error::custom(format!("the key `{key}` stands there twice")));
+                return Err(de::Error::custom(format!(
+                    "the key `{key}` stands there twice"
+                )));
             }
             map.insert(key, entries.next_value_seed(StrictValue)?);
         }
@@ -161,45 +177,107 @@ impl<'de> Visitor<'de> for StrictValue {
     }
 }
 
-/// Says which field is missing or unknown, which the framework's own message does not.
-fn shape_complaint<T: Type>(value: &Value) -> Option<String> {
-    let Some(object) = value.as_object() else {
-        return Some("the body must be a JSON object".to_string());
-    };
-    let mut registry = Registry::new();
-    T::register(&mut registry);
-    let MetaSchemaRef::Reference(name) = T::schema_ref() else {
-        return None;
-    };
-    let schema = registry.schemas.get(&name)?;
-    let missing: Vec<&str> = schema
-        .required
-        .iter()
-        .copied()
-        .filter(|field| object.get(*field).is_none_or(Value::is_null))
-        .collect();
-    if !missing.is_empty() {
-        return Some(format!("{}: required, but missing", missing.join(", ")));
-    }
-    let known: HashSet<&str> = schema.properties.iter().map(|(name, _)| *name).collect();
-    let unknown: Vec<&str> = object
-        .keys()
-        .map(String::as_str)
-        .filter(|field| !known.contains(field))
-        .collect();
-    if unknown.is_empty() {
-        return None;
-    }
-    let mut known: Vec<&str> = known.into_iter().collect();
-    known.sort_unstable();
-    Some(format!(
-        "{}: unknown; the fields here are {}",
-        unknown.join(", "),
-        known.join(", ")
-    ))
+/// The schema of a type with all that it refers to: made once for each type that is taken as a body.
+struct Shape {
+    root: MetaSchemaRef,
+    registry: Registry,
 }
 
-impl<'a, T: ParseFromJSON + Validate> ApiExtractor<'a> for Valid<T> {
+impl Shape {
+    fn of<T: Type + 'static>() -> Arc<Self> {
+        static SHAPES: RwLock<BTreeMap<TypeId, Arc<Shape>>> = RwLock::new(BTreeMap::new());
+        let id = TypeId::of::<T>();
+        let known = SHAPES
+            .read()
+            .unwrap_or_else(|e| e.into_inner())
+            .get(&id)
+            .cloned();
+        known.unwrap_or_else(|| {
+            let mut registry = Registry::new();
+            T::register(&mut registry);
+            let shape = Arc::new(Self {
+                root: T::schema_ref(),
+                registry,
+            });
+            let mut shapes = SHAPES.write().unwrap_or_else(|e| e.into_inner());
+            shapes.entry(id).or_insert(shape).clone()
+        })
+    }
+
+    /// Says what the framework does not: which field is missing or unknown, and that a number is no text (it takes `7` for `"7"`).
+    fn complaint(&self, value: &Value) -> Option<String> {
+        if !value.is_object() {
+            return Some("the body must be a JSON object".to_string());
+        }
+        self.mismatch("", value, &self.root)
+    }
+
+    fn schema<'a>(&'a self, reference: &'a MetaSchemaRef) -> Option<&'a MetaSchema> {
+        match reference {
+            MetaSchemaRef::Inline(schema) => Some(schema),
+            MetaSchemaRef::Reference(name) => self.registry.schemas.get(name),
+        }
+    }
+
+    fn mismatch(&self, path: &str, value: &Value, reference: &MetaSchemaRef) -> Option<String> {
+        let schema = self.schema(reference)?;
+        match (schema.ty, value) {
+            ("string", Value::Number(_) | Value::Bool(_) | Value::Array(_) | Value::Object(_)) => {
+                Some(format!("{path}: must be a string"))
+            }
+            ("array", Value::Array(items)) => {
+                let item_schema = schema.items.as_deref()?;
+                items.iter().enumerate().find_map(|(index, item)| {
+                    self.mismatch(&format!("{path}[{index}]"), item, item_schema)
+                })
+            }
+            ("object", Value::Object(object)) => self.object_mismatch(path, object, schema),
+            _ => None,
+        }
+    }
+
+    fn object_mismatch(
+        &self,
+        path: &str,
+        object: &Map<String, Value>,
+        schema: &MetaSchema,
+    ) -> Option<String> {
+        let at = |field: &str| match path {
+            "" => field.to_string(),
+            path => format!("{path}.{field}"),
+        };
+        let missing: Vec<String> = schema
+            .required
+            .iter()
+            .filter(|field| object.get(**field).is_none_or(Value::is_null))
+            .map(|field| at(field))
+            .collect();
+        if !missing.is_empty() {
+            return Some(format!("{}: required, but missing", missing.join(", ")));
+        }
+        let property = |field: &str| schema.properties.iter().find(|(name, _)| *name == field);
+        let unknown: Vec<String> = object
+            .keys()
+            .filter(|field| property(field).is_none())
+            .map(|field| at(field))
+            .collect();
+        if !unknown.is_empty() && !schema.properties.is_empty() {
+            let mut known: Vec<&str> = schema.properties.iter().map(|(name, _)| *name).collect();
+            known.sort_unstable();
+            return Some(format!(
+                "{}: unknown; the fields here are {}",
+                unknown.join(", "),
+                known.join(", ")
+            ));
+        }
+        object.iter().find_map(|(field, value)| {
+            let (_, reference) = property(field)?;
+            self.mismatch(&at(field), value, reference)
+        })
+    }
+}
+
+impl<'a, T: ParseFromJSON + Validate + 'static> ApiExtractor<'a> for Valid<T> {
     const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::RequestObject];
     type ParamType = ();
     type ParamRawType = ();
@@ -361,5 +439,6 @@ mod tests {
         assert!(refusal(r#"{"name":"\ud800"}"#).contains("not acceptable JSON"));
         assert!(refusal(r#"{"name":"Ann"} {}"#).contains("trailing"));
         assert_eq!(refusal("[]"), "the body must be a JSON object");
+        assert_eq!(refusal(r#"{"name":77}"#), "name: must be a string");
     }
 }

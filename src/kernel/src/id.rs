@@ -215,7 +215,10 @@ mod tests {
     #[test]
     fn ids_are_upper_case_ulids_and_nothing_else() {
         let good = "01ARZ3NDEKTSV4RRFFQ69G5FAV";
-        assert_eq!(good.parse::<UserId>().map(|id| id.to_string()), Ok(good.into()));
+        assert_eq!(
+            good.parse::<UserId>().map(|id| id.to_string()),
+            Ok(good.into())
+        );
         for bad in [
             "",
             "01arz3ndektsv4rrffq69g5fav",

@@ -53,7 +53,9 @@ impl<K: Hash + Eq + Clone> RateLimit<K> {
     /// # Errors
     /// The time until there is one again.
     pub fn take(&self, key: &K) -> Result<Allowance, Duration> {
-        if self.checks.fetch_add(1, Ordering::Relaxed) % CHECKS_BETWEEN_SWEEPS == CHECKS_BETWEEN_SWEEPS - 1 {
+        if self.checks.fetch_add(1, Ordering::Relaxed) % CHECKS_BETWEEN_SWEEPS
+            == CHECKS_BETWEEN_SWEEPS - 1
+        {
             self.limiter.retain_recent();
             self.limiter.shrink_to_fit();
         }
@@ -100,6 +102,9 @@ mod tests {
         let wait = (0..100)
             .find_map(|_| limit.take(&"a").err())
             .expect("used up");
-        assert!(wait <= Duration::from_millis(10), "one more every 10 ms, not after a minute");
+        assert!(
+            wait <= Duration::from_millis(10),
+            "one more every 10 ms, not after a minute"
+        );
     }
 }

@@ -309,7 +309,10 @@ impl Writer {
         if self.full {
             return false;
         }
-        match (self.tokens_left.checked_sub(tokens), self.bytes_left.checked_sub(bytes)) {
+        match (
+            self.tokens_left.checked_sub(tokens),
+            self.bytes_left.checked_sub(bytes),
+        ) {
             (Some(tokens_left), Some(bytes_left)) => {
                 self.tokens_left = tokens_left;
                 self.bytes_left = bytes_left;
@@ -347,7 +350,9 @@ fn json_bytes(token: &MarkdownToken) -> usize {
         T::Text { text } => shape(r#"{"type":"text","text":""}"#) + content(text),
         T::Code { code } => shape(r#"{"type":"code","code":""}"#) + content(code),
         T::FencedCode { language, code } => {
-            let language = language.as_ref().map_or(0, |language| r#""language":"","#.len() + language.len());
+            let language = language
+                .as_ref()
+                .map_or(0, |language| r#""language":"","#.len() + language.len());
             shape(r#"{"type":"fenced_code","code":""}"#) + language + content(code)
         }
         T::SoftBreak => shape(r#"{"type":"soft_break"}"#),

@@ -177,7 +177,13 @@ impl<C> Context<C> {
             .get::<T>()
             .cloned()
             .map(Required::new)
-            .ok_or_else(|| format!("no module provides `{}`; is it in the manifest's `requires`?", T::NAME).into())
+            .ok_or_else(|| {
+                format!(
+                    "no module provides `{}`; is it in the manifest's `requires`?",
+                    T::NAME
+                )
+                .into()
+            })
     }
 
     /// A service of the manifest's `uses`.

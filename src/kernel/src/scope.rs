@@ -240,6 +240,9 @@ mod tests {
         owner.scope().task("fragile", async { panic!("it broke") });
         owner.start();
         let panic = panics.recv().await.expect("a report");
-        assert_eq!((panic.task, panic.message.as_str()), ("fragile", "it broke"));
+        assert_eq!(
+            (panic.task, panic.message.as_str()),
+            ("fragile", "it broke")
+        );
     }
 }

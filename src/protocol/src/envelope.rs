@@ -93,7 +93,12 @@ pub fn encode(name: &str, data: &str) -> String {
     debug_assert!(
         serde_json::from_str::<&RawValue>(data)
             .ok()
-            .and_then(|d| serde_json::to_string(&Out { v: VERSION, t: name, d }).ok())
+            .and_then(|d| serde_json::to_string(&Out {
+                v: VERSION,
+                t: name,
+                d
+            })
+            .ok())
             .is_some_and(|text| text == out)
     );
     out
@@ -113,18 +118,29 @@ mod tests {
 
     #[test]
     fn what_is_not_an_envelope_is_told_why() {
-        let malformed = |text: &str| {
-            matches!(Envelope::parse(text), Err(EnvelopeError::Malformed(_)))
-        };
+        let malformed =
+            |text: &str| matches!(Envelope::parse(text), Err(EnvelopeError::Malformed(_)));
         assert!(malformed("hello"));
         assert!(malformed(r#"{"v":1,"t":"a"}"#));
         assert!(malformed(r#"{"v":1,"t":"a","d":{},"x":0}"#));
         assert!(malformed(r#"{"v":1,"v":1,"t":"a","d":{}}"#));
         let error = |text: &str| Envelope::parse(text).err();
-        assert_eq!(error(r#"{"v":2,"t":"a","d":{}}"#), Some(EnvelopeError::Version(2)));
-        assert_eq!(error(r#"{"v":1,"t":"A","d":{}}"#), Some(EnvelopeError::Name));
+        assert_eq!(
+            error(r#"{"v":2,"t":"a","d":{}}"#),
+            Some(EnvelopeError::Version(2))
+        );
+        assert_eq!(
+            error(r#"{"v":1,"t":"A","d":{}}"#),
+            Some(EnvelopeError::Name)
+        );
         assert_eq!(error(r#"{"v":1,"t":"","d":{}}"#), Some(EnvelopeError::Name));
-        assert_eq!(error(r#"{"v":1,"t":"\u0061","d":{}}"#), Some(EnvelopeError::Name));
-        assert_eq!(error(r#"{"v":1,"t":"a","d":[]}"#), Some(EnvelopeError::Data));
+        assert_eq!(
+            error(r#"{"v":1,"t":"\u0061","d":{}}"#),
+            Some(EnvelopeError::Name)
+        );
+        assert_eq!(
+            error(r#"{"v":1,"t":"a","d":[]}"#),
+            Some(EnvelopeError::Data)
+        );
     }
 }

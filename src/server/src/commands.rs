@@ -27,15 +27,37 @@ pub(crate) async fn run(arguments: Arguments, product: Product) -> Exit {
         Command::Serve => serve::serve(product, inputs).await,
         Command::Reload { json } => reload::reload(&product, &inputs, json).await,
         Command::Config(ConfigCommand::Check { json }) => config::check(&product, &inputs, json),
-        Command::Config(ConfigCommand::Explain { key, json }) => config::explain(&product, &inputs, key.as_deref(), json),
+        Command::Config(ConfigCommand::Explain { key, json }) => {
+            config::explain(&product, &inputs, key.as_deref(), json)
+        }
         Command::Config(ConfigCommand::Example) => {
-            print!("{}", filament_host::config::example(&product.catalogue.sections(), &product.catalogue.ids()));
+            print!(
+                "{}",
+                filament_host::config::example(
+                    &product.catalogue.sections(),
+                    &product.catalogue.ids()
+                )
+            );
             Exit::Ok
         }
-        Command::Modules { json, command: None } => modules::modules(&product, &inputs, json).await,
-        Command::Modules { json, command: Some(ModulesCommand::Why { id }) } => modules::why(&product, &inputs, &id, json).await,
+        Command::Modules {
+            json,
+            command: None,
+        } => modules::modules(&product, &inputs, json).await,
+        Command::Modules {
+            json,
+            command: Some(ModulesCommand::Why { id }),
+        } => modules::why(&product, &inputs, &id, json).await,
         Command::Openapi { modules } => openapi::document(&product, &inputs, modules),
-        Command::Migrate { command, json } => migrate::migrate(&product, &inputs, command.unwrap_or(MigrateCommand::Up), json).await,
+        Command::Migrate { command, json } => {
+            migrate::migrate(
+                &product,
+                &inputs,
+                command.unwrap_or(MigrateCommand::Up),
+                json,
+            )
+            .await
+        }
     }
 }
 
@@ -47,7 +69,10 @@ fn load(product: &Product, inputs: &Inputs) -> Result<Loaded, Exit> {
 }
 
 fn pretty(value: &impl serde::Serialize) {
-    println!("{}", serde_json::to_string_pretty(value).unwrap_or_default());
+    println!(
+        "{}",
+        serde_json::to_string_pretty(value).unwrap_or_default()
+    );
 }
 
 /// Asks the running server of this configuration's data folder.
@@ -59,7 +84,10 @@ async fn ask(product: &Product, inputs: &Inputs, what: Ask) -> Result<Option<Val
         Err(_) => inputs.socket_path(),
     };
     admin::ask(&socket, what).await.map_err(|error| {
-        eprintln!("the running server did not answer at {}: {error}", socket.display());
+        eprintln!(
+            "the running server did not answer at {}: {error}",
+            socket.display()
+        );
         Exit::Unavailable
     })
 }

@@ -40,13 +40,20 @@ pub fn main_with(modules: Vec<Box<dyn AnyModule>>, schema: impl Schema) -> ExitC
         Ok(arguments) => arguments,
         Err(error) => {
             let _ = error.print();
-            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Ok.into() };
+            return if error.use_stderr() {
+                Exit::Usage.into()
+            } else {
+                Exit::Ok.into()
+            };
         }
     };
     let catalogue = match Catalogue::new(modules) {
         Ok(catalogue) => Arc::new(catalogue),
         Err(conflicts) => {
-            eprintln!("the modules of this build contradict each other:\n{}", conflicts.join("\n"));
+            eprintln!(
+                "the modules of this build contradict each other:\n{}",
+                conflicts.join("\n")
+            );
             return Exit::Software.into();
         }
     };
@@ -54,7 +61,10 @@ pub fn main_with(modules: Vec<Box<dyn AnyModule>>, schema: impl Schema) -> ExitC
         catalogue,
         schema: Arc::new(schema),
     };
-    match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => {
             let exit = runtime.block_on(commands::run(arguments, product));
             // What still blocks (a hash under way) is not worth waiting for.

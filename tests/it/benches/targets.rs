@@ -17,7 +17,8 @@ use std::{
 };
 
 use filament_test_support::{
-    Backend, Channel, Guild, Person, Postgres, Server, Visibility, people::messages_of,
+    Backend, Channel, Guild, Person, Postgres, Server, Visibility,
+    people::messages_of,
     process::cpu_seconds_of_family,
     raw::{Http, Socket, request},
 };
@@ -25,7 +26,10 @@ use serde_json::{Value, json};
 use tokio::{sync::Mutex, task::JoinSet};
 
 fn main() {
-    let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let wanted: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|argument| !argument.starts_with('-'))
+        .collect();
     let wants = |name: &str| wanted.is_empty() || wanted.iter().any(|one| one == name);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -89,7 +93,10 @@ impl Cpu {
     /// Microseconds for each of `count` operations since.
     fn each(&self, now: &Self, count: u64) -> (f64, f64) {
         let micros = |before: f64, after: f64| (after - before) * 1e6 / count as f64;
-        (micros(self.server, now.server), micros(self.postgres, now.postgres))
+        (
+            micros(self.server, now.server),
+            micros(self.postgres, now.postgres),
+        )
     }
 }
 
@@ -99,7 +106,9 @@ async fn sends(postgres: &Arc<Postgres>, guilds: usize, channels: usize) {
     let ada = Person::register(&server, "ada").await;
     let mut paths = Vec::new();
     for g in 0..guilds {
-        let guild = ada.found_guild(&format!("guild {g}"), Visibility::Public).await;
+        let guild = ada
+            .found_guild(&format!("guild {g}"), Visibility::Public)
+            .await;
         for c in 0..channels {
             let channel = ada.open_channel(&guild, &format!("channel {c}")).await;
             paths.push(messages_of(&guild, &channel));
@@ -114,7 +123,12 @@ async fn sends(postgres: &Arc<Postgres>, guilds: usize, channels: usize) {
     for client in 0..32 {
         let (stop, latencies) = (stop.clone(), latencies.clone());
         let body = json!({ "content": "the quick brown fox jumps over the lazy dog" }).to_string();
-        let send = request("POST", &paths[client % paths.len()], Some(&ada.session.access_token), Some(&body));
+        let send = request(
+            "POST",
+            &paths[client % paths.len()],
+            Some(&ada.session.access_token),
+            Some(&body),
+        );
         clients.spawn(async move {
             let mut http = Http::connect(addr).await.expect("connect");
             let mut mine = Vec::new();
@@ -172,7 +186,12 @@ async fn history(postgres: &Arc<Postgres>) {
     let count = Arc::new(AtomicU64::new(0));
     let mut readers = JoinSet::new();
     for _ in 0..32 {
-        let page = request("GET", &format!("{path}?limit=50"), Some(&ada.session.access_token), None);
+        let page = request(
+            "GET",
+            &format!("{path}?limit=50"),
+            Some(&ada.session.access_token),
+            None,
+        );
         let count = count.clone();
         readers.spawn(async move {
             let mut http = Http::connect(addr).await.expect("connect");
@@ -199,11 +218,19 @@ async fn a_channel(server: &Server) -> (Person, Guild, Channel) {
     (ada, guild, channel)
 }
 
-async fn subscribers(addr: SocketAddr, ada: &Person, guild: &Guild, channel: &Channel, count: usize) -> Vec<Socket> {
+async fn subscribers(
+    addr: SocketAddr,
+    ada: &Person,
+    guild: &Guild,
+    channel: &Channel,
+    count: usize,
+) -> Vec<Socket> {
     let subscribe = json!({ "v": 1, "t": "subscribe", "d": { "guild_id": guild.guild_id, "channel_id": channel.channel_id } }).to_string();
     let mut sockets = Vec::with_capacity(count);
     for _ in 0..count {
-        let mut socket = Socket::open(addr, &ada.session.access_token).await.expect("a socket");
+        let mut socket = Socket::open(addr, &ada.session.access_token)
+            .await
+            .expect("a socket");
         socket.send(&subscribe).await.expect("sent");
         socket.until("\"subscribed\"").await.expect("subscribed");
         sockets.push(socket);
@@ -224,7 +251,10 @@ async fn fanout(postgres: &Arc<Postgres>, per_second: u64, time: Duration) {
         readers.spawn(async move {
             let mut latencies = Vec::new();
             for _ in 0..total {
-                let frame = socket.until("\"message_create\"").await.expect("every message");
+                let frame = socket
+                    .until("\"message_create\"")
+                    .await
+                    .expect("every message");
                 let now = epoch.elapsed().as_micros() as u64;
                 let text = String::from_utf8_lossy(&frame);
                 let sent: u64 = text
@@ -245,7 +275,12 @@ async fn fanout(postgres: &Arc<Postgres>, per_second: u64, time: Duration) {
         tick.tick().await;
         let body = json!({ "content": format!("at {}", epoch.elapsed().as_micros()) }).to_string();
         let (status, _) = http
-            .call(&request("POST", &path, Some(&ada.session.access_token), Some(&body)))
+            .call(&request(
+                "POST",
+                &path,
+                Some(&ada.session.access_token),
+                Some(&body),
+            ))
             .await
             .expect("an answer");
         assert_eq!(status, 200);
@@ -357,7 +392,9 @@ async fn idle(postgres: &Arc<Postgres>) {
 async fn open(addr: SocketAddr, ada: &Person, count: usize) -> Vec<Socket> {
     let mut sockets = Vec::with_capacity(count);
     for _ in 0..count {
-        let mut socket = Socket::open(addr, &ada.session.access_token).await.expect("a socket");
+        let mut socket = Socket::open(addr, &ada.session.access_token)
+            .await
+            .expect("a socket");
         socket.until("\"ready\"").await.expect("ready");
         sockets.push(socket);
     }
@@ -411,7 +448,11 @@ async fn toggle(postgres: &Arc<Postgres>) {
         }
         latencies.sort_by(f64::total_cmp);
         commits.sort_by(f64::total_cmp);
-        (latencies.len() as f64 / started.elapsed().as_secs_f64(), percentile(&latencies, 0.99), commits)
+        (
+            latencies.len() as f64 / started.elapsed().as_secs_f64(),
+            percentile(&latencies, 0.99),
+            commits,
+        )
     };
     let (_, calm, _) = load(Duration::from_secs(5), None).await;
     let (rate, busy, commits) = load(Duration::from_secs(10), Some(&server)).await;

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use filament_kernel::{
     ApiError, Caller, Context, Instance, Manifest, Module, Required,
-    config::{Complaint, Profile, Section, Secret, unset_if_empty},
+    config::{Complaint, Profile, Secret, Section, unset_if_empty},
     db::{EntityShape, WriteTx},
     gateway::Socket,
     http::Valid,
@@ -70,7 +70,10 @@ impl Section for Config {
 
     fn check(&self, _profile: Profile) -> Vec<Complaint> {
         match self.fail_at {
-            FailAt::Validate => vec![Complaint::new("fail_at", "fails on purpose, as it was told")],
+            FailAt::Validate => vec![Complaint::new(
+                "fail_at",
+                "fails on purpose, as it was told",
+            )],
             _ => Vec::new(),
         }
     }
@@ -125,7 +128,9 @@ impl Module for Notes {
             });
         }
         let scope = context.scope.clone();
-        context.scope.task("idle", async move { scope.cancelled().await });
+        context
+            .scope
+            .task("idle", async move { scope.cancelled().await });
         let keeper = Arc::new(Keeper {
             accounts: context.required::<dyn Accounts>()?,
             host: context.host.clone(),
@@ -213,7 +218,10 @@ impl Keeper {
     async fn note_create(&self, caller: &Caller, note: NoteCreate) -> Result<Note, ApiError> {
         let longest = self.config.max_chars as usize;
         if text::utf16_len(&note.text) > longest {
-            return Err(ApiError::invalid("text", format!("must be at most {longest} characters")));
+            return Err(ApiError::invalid(
+                "text",
+                format!("must be at most {longest} characters"),
+            ));
         }
         if self.accounts.accounts(&[caller.user_id]).await?.is_empty() {
             return Err(ApiError::not_found());
@@ -302,10 +310,16 @@ impl filament_host::database::Schema for Schema {
         db.execute(&table).await.map(|_| ())
     }
 
-    async fn status(&self, db: &sea_orm::DatabaseConnection) -> Result<Vec<(String, bool)>, sea_orm::DbErr> {
+    async fn status(
+        &self,
+        db: &sea_orm::DatabaseConnection,
+    ) -> Result<Vec<(String, bool)>, sea_orm::DbErr> {
         use sea_orm::ConnectionTrait;
         let mut status = filament_server::ProductSchema.status(db).await?;
-        let there = db.execute_unprepared("SELECT 1 FROM notes LIMIT 1").await.is_ok();
+        let there = db
+            .execute_unprepared("SELECT 1 FROM notes LIMIT 1")
+            .await
+            .is_ok();
         status.push(("notes".to_string(), there));
         Ok(status)
     }

@@ -30,7 +30,10 @@
 //! Everything here panics where a test would have to fail, with the server's log or the frames seen so far in the text.
 //! It runs on Linux, where `/proc` is.
 
-#![allow(clippy::disallowed_methods, reason = "what tests stand on is a host of its own")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "what tests stand on is a host of its own"
+)]
 
 #[macro_use]
 pub mod backend;

@@ -21,7 +21,10 @@ pub fn request(method: &str, path: &str, token: Option<&str>, body: Option<&str>
         text.push_str(&format!("authorization: Bearer {token}\r\n"));
     }
     if let Some(body) = body {
-        text.push_str(&format!("content-type: application/json\r\ncontent-length: {}\r\n", body.len()));
+        text.push_str(&format!(
+            "content-type: application/json\r\ncontent-length: {}\r\n",
+            body.len()
+        ));
     }
     text.push_str("\r\n");
     text.push_str(body.unwrap_or_default());
@@ -67,7 +70,8 @@ impl Http {
 }
 
 fn find(hay: &[u8], needle: &[u8]) -> Option<usize> {
-    hay.windows(needle.len()).position(|window| window == needle)
+    hay.windows(needle.len())
+        .position(|window| window == needle)
 }
 
 /// A WebSocket, open.
@@ -94,7 +98,9 @@ impl Socket {
             }
             if let Some(end) = find(&buffer, b"\r\n\r\n") {
                 if !buffer.starts_with(b"HTTP/1.1 101") {
-                    return Err(io::Error::other(String::from_utf8_lossy(&buffer).into_owned()));
+                    return Err(io::Error::other(
+                        String::from_utf8_lossy(&buffer).into_owned(),
+                    ));
                 }
                 buffer.drain(..end + 4);
                 return Ok(Self { stream, buffer });
@@ -123,8 +129,14 @@ impl Socket {
             return None;
         };
         let (start, length) = match second & 0x7f {
-            126 => (4, u16::from_be_bytes(self.buffer.get(2..4)?.try_into().ok()?) as usize),
-            127 => (10, u64::from_be_bytes(self.buffer.get(2..10)?.try_into().ok()?) as usize),
+            126 => (
+                4,
+                u16::from_be_bytes(self.buffer.get(2..4)?.try_into().ok()?) as usize,
+            ),
+            127 => (
+                10,
+                u64::from_be_bytes(self.buffer.get(2..10)?.try_into().ok()?) as usize,
+            ),
             short => (2, short as usize),
         };
         if self.buffer.len() < start + length {
@@ -147,8 +159,11 @@ impl Socket {
                         self.stream.write_all(&pong).await?;
                     }
                     8 => {
-                        let code = payload.get(..2).map_or(0, |c| u16::from_be_bytes([c[0], c[1]]));
-                        let reason = String::from_utf8_lossy(payload.get(2..).unwrap_or_default()).into_owned();
+                        let code = payload
+                            .get(..2)
+                            .map_or(0, |c| u16::from_be_bytes([c[0], c[1]]));
+                        let reason = String::from_utf8_lossy(payload.get(2..).unwrap_or_default())
+                            .into_owned();
                         return Err(io::Error::other(format!("closed: {code} {reason}")));
                     }
                     _ => {}

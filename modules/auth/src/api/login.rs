@@ -48,12 +48,21 @@ impl Login {
     ///
     /// Opens a session. A wrong password, a name that does not exist and a locked account are answered with the same 401 after
     /// the same time. Some wrong passwords in a row (5) lock an account for a while (30 seconds).
-    #[oai(path = "/auth/login", method = "post", operation_id = "login", tag = "Tag::Auth")]
+    #[oai(
+        path = "/auth/login",
+        method = "post",
+        operation_id = "login",
+        tag = "Tag::Auth"
+    )]
     async fn login(&self, body: Valid<LoginRequest>) -> Result<Json<Session>, ApiError> {
-        let LoginRequest { username, password, .. } = body.0;
+        let LoginRequest {
+            username, password, ..
+        } = body.0;
         let username = Username::parse(&username);
         let credentials = self.credentials(username.as_ref()).await?;
-        let stored = credentials.as_ref().map(|credentials| credentials.password_hash.clone());
+        let stored = credentials
+            .as_ref()
+            .map(|credentials| credentials.password_hash.clone());
         let verified = self.hasher.verify(password.clone(), stored).await?;
         let (credentials, outdated) = self.judge(username, credentials, verified)?;
         let user_id = credentials.user_id;
@@ -69,7 +78,10 @@ impl Login {
 
 impl Login {
     /// What cannot be a name is the name of nobody.
-    async fn credentials(&self, username: Option<&Username>) -> Result<Option<Credentials>, ApiError> {
+    async fn credentials(
+        &self,
+        username: Option<&Username>,
+    ) -> Result<Option<Credentials>, ApiError> {
         match username {
             Some(username) => Ok(store::users::credentials(self.host.db.read(), username).await?),
             None => Ok(None),
@@ -88,17 +100,24 @@ impl Login {
             Verified::Right { outdated } => Some(outdated),
             Verified::Wrong => None,
         });
-        let admitted = username.is_some_and(|username| self.counts(&username, owner, right.is_some()));
+        let admitted =
+            username.is_some_and(|username| self.counts(&username, owner, right.is_some()));
         metrics::counter!("filament_auth_logins_total", "outcome" => if admitted { "accepted" } else { "refused" })
             .increment(1);
-        right.filter(|_| admitted).ok_or_else(ApiError::unauthenticated)
+        right
+            .filter(|_| admitted)
+            .ok_or_else(ApiError::unauthenticated)
     }
 
     /// Counts an attempt; answers whether it gets in. The log names accounts and not what was typed: people type their passwords into
     /// the wrong field.
     fn counts(&self, username: &Username, owner: Option<UserId>, right: bool) -> bool {
-        let judgement = self.lockout.judge(&username.key, right, self.host.clock.now_ms());
-        if let (Some(user_id), Judgement::Refused | Judgement::RefusedAndLocked) = (owner, judgement) {
+        let judgement = self
+            .lockout
+            .judge(&username.key, right, self.host.clock.now_ms());
+        if let (Some(user_id), Judgement::Refused | Judgement::RefusedAndLocked) =
+            (owner, judgement)
+        {
             tracing::info!(
                 target: "filament::security",
                 %user_id,

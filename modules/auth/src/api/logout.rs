@@ -29,9 +29,15 @@ impl Logout {
     ///
     /// Ends the session: its refresh token, its access tokens and its sockets, at once. A token that is not the newest of a live session is
     /// answered with 401; one that was used before ends its session all the same, as it does at `POST /auth/refresh`.
-    #[oai(path = "/auth/logout", method = "post", operation_id = "logout", tag = "Tag::Auth")]
+    #[oai(
+        path = "/auth/logout",
+        method = "post",
+        operation_id = "logout",
+        tag = "Tag::Auth"
+    )]
     async fn logout(&self, body: Valid<LogoutRequest>) -> Result<NoContent, ApiError> {
-        let token = RefreshToken::parse(&body.0.refresh_token).ok_or_else(ApiError::unauthenticated)?;
+        let token =
+            RefreshToken::parse(&body.0.refresh_token).ok_or_else(ApiError::unauthenticated)?;
         self.sessions.end(token).await?;
         Ok(NoContent)
     }

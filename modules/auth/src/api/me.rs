@@ -13,7 +13,12 @@ impl Me {
     /// Who am I
     ///
     /// The caller's own profile.
-    #[oai(path = "/auth/me", method = "get", operation_id = "me", tag = "Tag::Auth")]
+    #[oai(
+        path = "/auth/me",
+        method = "get",
+        operation_id = "me",
+        tag = "Tag::Auth"
+    )]
     async fn me(&self, caller: Caller) -> Result<Json<Profile>, ApiError> {
         let profile = store::users::profile(self.db.read(), caller.user_id)
             .await?

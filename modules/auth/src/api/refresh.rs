@@ -26,9 +26,15 @@ impl Refresh {
     ///
     /// Each refresh token is good for one use. One that is presented a second time has been stolen, or its thief was faster: the session
     /// ends, and with it all of its tokens and sockets.
-    #[oai(path = "/auth/refresh", method = "post", operation_id = "refresh", tag = "Tag::Auth")]
+    #[oai(
+        path = "/auth/refresh",
+        method = "post",
+        operation_id = "refresh",
+        tag = "Tag::Auth"
+    )]
     async fn refresh(&self, body: Valid<RefreshRequest>) -> Result<Json<Session>, ApiError> {
-        let token = RefreshToken::parse(&body.0.refresh_token).ok_or_else(ApiError::unauthenticated)?;
+        let token =
+            RefreshToken::parse(&body.0.refresh_token).ok_or_else(ApiError::unauthenticated)?;
         let tokens = self.sessions.refresh(token).await?;
         Ok(Json(tokens.into()))
     }

@@ -43,9 +43,16 @@ impl Register {
     /// Register an account
     ///
     /// Answers the same, and after the same time, for a name that is taken: nobody learns here which accounts exist.
-    #[oai(path = "/auth/register", method = "post", operation_id = "register", tag = "Tag::Auth")]
+    #[oai(
+        path = "/auth/register",
+        method = "post",
+        operation_id = "register",
+        tag = "Tag::Auth"
+    )]
     async fn register(&self, body: Valid<RegisterRequest>) -> Result<Json<Registered>, ApiError> {
-        let RegisterRequest { username, password, .. } = body.0;
+        let RegisterRequest {
+            username, password, ..
+        } = body.0;
         let username = Username::parse(&username)
             .ok_or_else(|| ApiError::internal("a name was not checked before it was used"))?;
         let password_hash = self.hasher.hash(password).await?;

@@ -66,7 +66,10 @@ pub(crate) struct Keyring {
 }
 
 impl Keyring {
-    pub(crate) fn new(current: &TokenKey, previous: &[TokenKey]) -> Result<Self, pasetors::errors::Error> {
+    pub(crate) fn new(
+        current: &TokenKey,
+        previous: &[TokenKey],
+    ) -> Result<Self, pasetors::errors::Error> {
         Ok(Self {
             current: Key::new(current)?,
             previous: previous.iter().map(Key::new).collect::<Result<_, _>>()?,
@@ -77,8 +80,9 @@ impl Keyring {
     pub(crate) fn issue(&self, claims: &Claims) -> Result<String, ApiError> {
         let message = serde_json::to_vec(claims).map_err(ApiError::internal)?;
         let Key { footer, key } = &self.current;
-        LocalToken::encrypt(key, &message, Some(footer), Some(PURPOSE))
-            .map_err(|error| ApiError::internal(format!("no access token could be made: {error:?}")))
+        LocalToken::encrypt(key, &message, Some(footer), Some(PURPOSE)).map_err(|error| {
+            ApiError::internal(format!("no access token could be made: {error:?}"))
+        })
     }
 
     /// What a token says, if it is one of ours and good at `now`.
@@ -159,7 +163,17 @@ mod tests {
             longer.insert(at, 'A');
             assert_eq!(ring.read(&longer, NOW), None, "longer at {at}");
         }
-        for garbage in ["", ".", "v4.local.", "v4.local..", "v4.public.AAAA", "a.b.c.d", "v4.local.AAAA.AAAA", &"A".repeat(100_000), "\u{e9}"] {
+        for garbage in [
+            "",
+            ".",
+            "v4.local.",
+            "v4.local..",
+            "v4.public.AAAA",
+            "a.b.c.d",
+            "v4.local.AAAA.AAAA",
+            &"A".repeat(100_000),
+            "\u{e9}",
+        ] {
             assert_eq!(ring.read(garbage, NOW), None);
         }
         assert_eq!(ring.read(&format!("{token} "), NOW), None);
@@ -169,7 +183,11 @@ mod tests {
 
     #[test]
     fn previous_keys_read_and_do_not_make() {
-        let (old, new, other) = (TokenKey::generate(), TokenKey::generate(), TokenKey::generate());
+        let (old, new, other) = (
+            TokenKey::generate(),
+            TokenKey::generate(),
+            TokenKey::generate(),
+        );
         let before = ring(&[&old]).issue(&claims()).expect("a token");
         assert!(ring(&[&new, &old]).read(&before, NOW).is_some());
         assert!(ring(&[&new, &other, &old]).read(&before, NOW).is_some());
@@ -188,11 +206,20 @@ mod tests {
         let make = |message: &[u8], footer: Option<&[u8]>, purpose: Option<&[u8]>| {
             LocalToken::encrypt(key, message, footer, purpose).expect("a token")
         };
-        assert!(ring.read(&make(&message, Some(footer), Some(PURPOSE)), NOW).is_some());
+        assert!(
+            ring.read(&make(&message, Some(footer), Some(PURPOSE)), NOW)
+                .is_some()
+        );
         assert_eq!(ring.read(&make(&message, Some(footer), None), NOW), None);
-        assert_eq!(ring.read(&make(&message, Some(footer), Some(b"a ticket")), NOW), None);
+        assert_eq!(
+            ring.read(&make(&message, Some(footer), Some(b"a ticket")), NOW),
+            None
+        );
         assert_eq!(ring.read(&make(&message, None, Some(PURPOSE)), NOW), None);
-        assert_eq!(ring.read(&make(b"{}", Some(footer), Some(PURPOSE)), NOW), None);
+        assert_eq!(
+            ring.read(&make(b"{}", Some(footer), Some(PURPOSE)), NOW),
+            None
+        );
     }
 
     /// Not a benchmark: it only shows that nothing slow has crept in. Without optimisation it is many times slower.

@@ -33,7 +33,8 @@ struct Record {
 
 impl Record {
     fn forgotten(&self, now_ms: i64) -> bool {
-        now_ms >= self.locked_until_ms && (self.failures == 0 || now_ms - self.last_ms >= FORGET_AFTER_MS)
+        now_ms >= self.locked_until_ms
+            && (self.failures == 0 || now_ms - self.last_ms >= FORGET_AFTER_MS)
     }
 }
 
@@ -116,7 +117,11 @@ mod tests {
         assert_eq!(lockout.judge("ann", false, 1_000), RefusedAndLocked);
         assert_eq!(lockout.judge("ann", true, 1_000), Refused);
         assert_eq!(lockout.judge("ann", true, 30_999), Refused);
-        assert_eq!(lockout.judge("bob", true, 1_000), Admitted, "nobody else is locked");
+        assert_eq!(
+            lockout.judge("bob", true, 1_000),
+            Admitted,
+            "nobody else is locked"
+        );
         assert_eq!(lockout.judge("ann", true, 31_000), Admitted);
     }
 

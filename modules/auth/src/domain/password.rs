@@ -44,7 +44,11 @@ pub(crate) enum Verified {
 
 impl Passwords {
     /// Refuses parameters that Argon2 refuses.
-    pub(crate) fn new(memory_kib: u32, iterations: u32, parallelism: u32) -> Result<Self, argon2::Error> {
+    pub(crate) fn new(
+        memory_kib: u32,
+        iterations: u32,
+        parallelism: u32,
+    ) -> Result<Self, argon2::Error> {
         let params = Params::new(memory_kib, iterations, parallelism, None)?;
         let nobody = format!(
             "$argon2id$v=19$m={memory_kib},t={iterations},p={parallelism}${}${}",
@@ -65,7 +69,11 @@ impl Passwords {
     }
 
     /// Verifies a password against a stored hash; without one, does the same work and answers `Wrong`.
-    pub(crate) fn verify(&self, password: &str, stored: Option<&str>) -> Result<Verified, password_hash::Error> {
+    pub(crate) fn verify(
+        &self,
+        password: &str,
+        stored: Option<&str>,
+    ) -> Result<Verified, password_hash::Error> {
         let hash = PasswordHash::new(stored.unwrap_or(&self.nobody))?;
         match self.argon2.verify_password(password.as_bytes(), &hash) {
             Ok(()) if stored.is_some() => Ok(Verified::Right {
@@ -98,14 +106,28 @@ mod tests {
     fn a_password_is_verified_by_a_hash_that_names_its_parameters() {
         let passwords = cheap();
         let stored = passwords.hash("correct horse").expect("a hash");
-        assert!(stored.starts_with("$argon2id$v=19$m=64,t=1,p=1$"), "{stored}");
-        assert_ne!(stored, passwords.hash("correct horse").expect("a hash"), "salted");
+        assert!(
+            stored.starts_with("$argon2id$v=19$m=64,t=1,p=1$"),
+            "{stored}"
+        );
+        assert_ne!(
+            stored,
+            passwords.hash("correct horse").expect("a hash"),
+            "salted"
+        );
         assert_eq!(
             passwords.verify("correct horse", Some(&stored)),
             Ok(Verified::Right { outdated: false })
         );
-        assert_eq!(passwords.verify("correct horsf", Some(&stored)), Ok(Verified::Wrong));
-        assert!(passwords.verify("correct horse", Some("not a hash")).is_err());
+        assert_eq!(
+            passwords.verify("correct horsf", Some(&stored)),
+            Ok(Verified::Wrong)
+        );
+        assert!(
+            passwords
+                .verify("correct horse", Some("not a hash"))
+                .is_err()
+        );
     }
 
     #[test]
@@ -119,8 +141,11 @@ mod tests {
     #[test]
     fn a_hash_of_other_parameters_is_good_and_outdated() {
         let stored = cheap().hash("correct horse").expect("a hash");
-        for (memory_kib, iterations, parallelism) in [(128, 1, 1), (64, 2, 1), (64, 1, 2), (32, 1, 1)] {
-            let other = Passwords::new(memory_kib, iterations, parallelism).expect("good parameters");
+        for (memory_kib, iterations, parallelism) in
+            [(128, 1, 1), (64, 2, 1), (64, 1, 2), (32, 1, 1)]
+        {
+            let other =
+                Passwords::new(memory_kib, iterations, parallelism).expect("good parameters");
             assert_eq!(
                 other.verify("correct horse", Some(&stored)),
                 Ok(Verified::Right { outdated: true })

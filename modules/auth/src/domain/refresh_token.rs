@@ -84,10 +84,16 @@ mod tests {
         assert_eq!(first.session, second.session);
         assert_eq!(first.lineage_hash(), second.lineage_hash());
         assert_ne!(first.hash(), second.hash());
-        assert_ne!(RefreshToken::first(session).lineage_hash(), first.lineage_hash());
+        assert_ne!(
+            RefreshToken::first(session).lineage_hash(),
+            first.lineage_hash()
+        );
         let stored = format!("{}{}", first.hash(), first.lineage_hash());
         let secret = first.encoded();
-        assert!(!stored.contains(&secret[27..40]), "what is stored does not show the secret");
+        assert!(
+            !stored.contains(&secret[27..40]),
+            "what is stored does not show the secret"
+        );
     }
 
     #[test]
@@ -100,10 +106,22 @@ mod tests {
             let mut bytes = text.clone().into_bytes();
             bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
             let changed = String::from_utf8(bytes).expect("ASCII");
-            assert!(RefreshToken::parse(&changed) != Some(token.clone()), "byte {at}");
+            assert!(
+                RefreshToken::parse(&changed) != Some(token.clone()),
+                "byte {at}"
+            );
             assert!(RefreshToken::parse(&text[..at]).is_none(), "cut at {at}");
         }
-        for bad in ["", ".", "x.y", &format!("{text}A"), &format!("{text}="), &format!(" {text}"), &text.to_lowercase(), &text.replace('.', "")] {
+        for bad in [
+            "",
+            ".",
+            "x.y",
+            &format!("{text}A"),
+            &format!("{text}="),
+            &format!(" {text}"),
+            &text.to_lowercase(),
+            &text.replace('.', ""),
+        ] {
             assert!(RefreshToken::parse(bad).is_none(), "{bad}");
         }
     }

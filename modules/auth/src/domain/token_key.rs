@@ -20,7 +20,9 @@ pub(crate) struct InvalidKey;
 
 impl fmt::Display for InvalidKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("must be 32 bytes in base64 or hexadecimal, as `openssl rand -base64 32` makes them")
+        f.write_str(
+            "must be 32 bytes in base64 or hexadecimal, as `openssl rand -base64 32` makes them",
+        )
     }
 }
 
@@ -85,9 +87,20 @@ mod tests {
             "fb".repeat(LENGTH),
             "FB".repeat(LENGTH),
         ] {
-            assert_eq!(text.parse::<TokenKey>().map(|key| key.0).ok(), Some(key.0), "{text}");
+            assert_eq!(
+                text.parse::<TokenKey>().map(|key| key.0).ok(),
+                Some(key.0),
+                "{text}"
+            );
         }
-        for bad in ["", "secret", &"fb".repeat(31), &"fg".repeat(32), &STANDARD.encode([1; 31]), &STANDARD.encode([1; 33])] {
+        for bad in [
+            "",
+            "secret",
+            &"fb".repeat(31),
+            &"fg".repeat(32),
+            &STANDARD.encode([1; 31]),
+            &STANDARD.encode([1; 33]),
+        ] {
             assert!(bad.parse::<TokenKey>().is_err(), "{bad}");
         }
         assert_ne!(TokenKey::generate().0, TokenKey::generate().0);

@@ -35,7 +35,10 @@ pub(crate) fn check(text: &str) -> Result<(), ValidationError> {
     match Username::parse(text) {
         Some(_) => Ok(()),
         None => Err(ValidationError::new("username").with_message(
-            format!("must be {MIN} to {MAX} letters, digits, underscores and dots (A-Z a-z 0-9 _ .)").into(),
+            format!(
+                "must be {MIN} to {MAX} letters, digits, underscores and dots (A-Z a-z 0-9 _ .)"
+            )
+            .into(),
         )),
     }
 }
@@ -47,11 +50,25 @@ mod tests {
     #[test]
     fn names_are_short_and_plain_and_known_by_their_lower_case() {
         let name = Username::parse("Ann_B.9").expect("a good name");
-        assert_eq!((name.shown.as_str(), name.key.as_str()), ("Ann_B.9", "ann_b.9"));
+        assert_eq!(
+            (name.shown.as_str(), name.key.as_str()),
+            ("Ann_B.9", "ann_b.9")
+        );
         for good in ["abc", "...", "___", &"x".repeat(32)] {
             assert!(check(good).is_ok(), "{good}");
         }
-        for bad in ["", "ab", &"x".repeat(33), "a b", "a-b", "ann\u{e9}", "\u{212A}elvin", "ann\n", "a/b", "<b>"] {
+        for bad in [
+            "",
+            "ab",
+            &"x".repeat(33),
+            "a b",
+            "a-b",
+            "ann\u{e9}",
+            "\u{212A}elvin",
+            "ann\n",
+            "a/b",
+            "<b>",
+        ] {
             assert!(check(bad).is_err(), "{bad}");
         }
     }

@@ -41,7 +41,10 @@ fn update_live(session: SessionId, now_ms: i64) -> UpdateMany<Entity> {
         .filter(Column::ExpiresAtMs.gt(now_ms))
 }
 
-async fn owner_of_updated(update: UpdateMany<Entity>, db: &impl ConnectionTrait) -> Result<Option<UserId>, DbErr> {
+async fn owner_of_updated(
+    update: UpdateMany<Entity>,
+    db: &impl ConnectionTrait,
+) -> Result<Option<UserId>, DbErr> {
     let updated = update.exec_with_returning(db).await?;
     Ok(updated.first().map(|row| row.user_id))
 }
@@ -63,7 +66,11 @@ pub(crate) async fn rotate(
 }
 
 /// Ends the session of its newest token. Answers the owner; `None` when `token` is not the newest of a live session.
-pub(crate) async fn revoke(db: &impl ConnectionTrait, token: &RefreshToken, now_ms: i64) -> Result<Option<UserId>, DbErr> {
+pub(crate) async fn revoke(
+    db: &impl ConnectionTrait,
+    token: &RefreshToken,
+    now_ms: i64,
+) -> Result<Option<UserId>, DbErr> {
     let update = update_live(token.session, now_ms)
         .filter(Column::RefreshHash.eq(token.hash()))
         .col_expr(Column::RevokedAtMs, Expr::value(now_ms));
@@ -83,7 +90,10 @@ pub(crate) async fn revoke_lineage(
 }
 
 /// The sessions that were revoked at `since_ms` or later, and when.
-pub(crate) async fn revoked_since(db: &impl ConnectionTrait, since_ms: i64) -> Result<Vec<(SessionId, i64)>, DbErr> {
+pub(crate) async fn revoked_since(
+    db: &impl ConnectionTrait,
+    since_ms: i64,
+) -> Result<Vec<(SessionId, i64)>, DbErr> {
     Entity::find()
         .select_only()
         .columns([Column::SessionId, Column::RevokedAtMs])
@@ -94,7 +104,11 @@ pub(crate) async fn revoked_since(db: &impl ConnectionTrait, since_ms: i64) -> R
 }
 
 /// Deletes up to `limit` sessions that expired before `before_ms`. Answers how many.
-pub(crate) async fn delete_expired(db: &impl ConnectionTrait, before_ms: i64, limit: u64) -> Result<u64, DbErr> {
+pub(crate) async fn delete_expired(
+    db: &impl ConnectionTrait,
+    before_ms: i64,
+    limit: u64,
+) -> Result<u64, DbErr> {
     let oldest = Entity::find()
         .select_only()
         .column(Column::SessionId)

@@ -1,8 +1,8 @@
 //! Accounts.
 
 use filament_kernel::{db::chunk, id::UserId, ports::Account};
-use sea_orm::{ConnectionTrait, DbErr, entity::prelude::*, prelude::Expr, sea_query::OnConflict};
 use sea_orm::{ActiveValue::Set, QuerySelect};
+use sea_orm::{ConnectionTrait, DbErr, entity::prelude::*, prelude::Expr, sea_query::OnConflict};
 
 use crate::{
     domain::username::Username,
@@ -28,7 +28,11 @@ pub(crate) async fn add(
         created_at_ms: Set(now_ms),
     };
     let added = Entity::insert(row)
-        .on_conflict(OnConflict::column(Column::UsernameKey).do_nothing().to_owned())
+        .on_conflict(
+            OnConflict::column(Column::UsernameKey)
+                .do_nothing()
+                .to_owned(),
+        )
         .exec_without_returning(db)
         .await?;
     Ok(added == 1)
@@ -41,7 +45,10 @@ pub(crate) struct Credentials {
 }
 
 /// The credentials of the account with a name.
-pub(crate) async fn credentials(db: &impl ConnectionTrait, username: &Username) -> Result<Option<Credentials>, DbErr> {
+pub(crate) async fn credentials(
+    db: &impl ConnectionTrait,
+    username: &Username,
+) -> Result<Option<Credentials>, DbErr> {
     let found: Option<(UserId, String)> = Entity::find()
         .select_only()
         .columns([Column::UserId, Column::PasswordHash])
@@ -81,7 +88,10 @@ pub(crate) struct Profile {
 }
 
 /// The profile of an account.
-pub(crate) async fn profile(db: &impl ConnectionTrait, user_id: UserId) -> Result<Option<Profile>, DbErr> {
+pub(crate) async fn profile(
+    db: &impl ConnectionTrait,
+    user_id: UserId,
+) -> Result<Option<Profile>, DbErr> {
     let found = Entity::find_by_id(user_id).one(db).await?;
     Ok(found.map(|row| Profile {
         user_id: row.user_id,
@@ -93,7 +103,10 @@ pub(crate) async fn profile(db: &impl ConnectionTrait, user_id: UserId) -> Resul
 }
 
 /// Those of `ids` that exist. The queries take powers of two of them, so that there are few distinct statements.
-pub(crate) async fn accounts(db: &impl ConnectionTrait, ids: &[UserId]) -> Result<Vec<Account>, DbErr> {
+pub(crate) async fn accounts(
+    db: &impl ConnectionTrait,
+    ids: &[UserId],
+) -> Result<Vec<Account>, DbErr> {
     let mut left = ids.to_vec();
     left.sort_unstable();
     left.dedup();
@@ -107,11 +120,15 @@ pub(crate) async fn accounts(db: &impl ConnectionTrait, ids: &[UserId]) -> Resul
             .into_tuple()
             .all(db)
             .await?;
-        accounts.extend(found.into_iter().map(|(user_id, username, avatar_version)| Account {
-            user_id,
-            username,
-            avatar_version,
-        }));
+        accounts.extend(
+            found
+                .into_iter()
+                .map(|(user_id, username, avatar_version)| Account {
+                    user_id,
+                    username,
+                    avatar_version,
+                }),
+        );
     }
     Ok(accounts)
 }

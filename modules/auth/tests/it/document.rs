@@ -14,14 +14,25 @@ fn every_claimed_route_is_documented_and_no_other() {
             assert_eq!(operation["operationId"], name, "{route}");
             assert_eq!(operation["tags"][0], "auth", "{route}");
             for text in ["summary", "description"] {
-                assert!(operation[text].as_str().is_some_and(|text| !text.is_empty()), "{route}: {text}");
+                assert!(
+                    operation[text]
+                        .as_str()
+                        .is_some_and(|text| !text.is_empty()),
+                    "{route}: {text}"
+                );
             }
-            let needs_token = operation["security"].as_array().is_some_and(|schemes| !schemes.is_empty());
+            let needs_token = operation["security"]
+                .as_array()
+                .is_some_and(|schemes| !schemes.is_empty());
             assert_eq!(needs_token, route == "GET /auth/me");
             routes.insert(route);
         }
     }
-    let claimed: BTreeSet<String> = Auth::MANIFEST.routes.iter().map(ToString::to_string).collect();
+    let claimed: BTreeSet<String> = Auth::MANIFEST
+        .routes
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     assert_eq!(routes, claimed);
     let status = |route: &str| &document["paths"][route]["post"]["responses"];
     assert!(status("/auth/logout")["204"]["content"].is_null());

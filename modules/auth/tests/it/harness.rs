@@ -49,7 +49,10 @@ pub(crate) struct Site {
 
 impl Site {
     pub(crate) async fn new(backend: Backend) -> Self {
-        let database = backend.database().await.expect("installed, or the test would not run");
+        let database = backend
+            .database()
+            .await
+            .expect("installed, or the test would not run");
         let connect = async |connections| {
             let mut options = ConnectOptions::new(&database.url);
             options
@@ -62,7 +65,9 @@ impl Site {
                         .pragma("journal_mode", "WAL")
                         .pragma("synchronous", "OFF")
                 });
-            sea_orm::Database::connect(options).await.expect("a connection")
+            sea_orm::Database::connect(options)
+                .await
+                .expect("a connection")
         };
         let writer = connect(if backend == Backend::Sqlite { 1 } else { 8 }).await;
         let readers = connect(4).await;
@@ -82,7 +87,8 @@ impl Site {
     }
 
     pub(crate) async fn server_with(&self, change: impl FnOnce(&mut Config)) -> Server {
-        let mut config: Config = toml::from_str(Config::DEFAULTS).expect("the defaults are a section");
+        let mut config: Config =
+            toml::from_str(Config::DEFAULTS).expect("the defaults are a section");
         config.argon2_memory_kib = 64;
         config.argon2_iterations = 1;
         config.hash_queue = 1_000;
@@ -109,7 +115,10 @@ impl Site {
         };
         let instance = Auth::prepare(context).await.expect("it comes up");
         let Erased { routes, parts } = instance.into();
-        let provided = parts.services.into_iter().map(|(_, provide)| provide(Auth::MANIFEST.id));
+        let provided = parts
+            .services
+            .into_iter()
+            .map(|(_, provide)| provide(Auth::MANIFEST.id));
         Server {
             routes,
             services: Arc::new(ServiceTable::new(provided)),
@@ -146,7 +155,10 @@ pub(crate) struct Session {
 
 impl Session {
     pub(crate) fn id(&self) -> SessionId {
-        let (id, _) = self.refresh_token.split_once('.').expect("an id and a secret");
+        let (id, _) = self
+            .refresh_token
+            .split_once('.')
+            .expect("an id and a secret");
         id.parse().expect("an id")
     }
 }
@@ -177,7 +189,9 @@ impl Server {
             request = request.header("authorization", format!("Bearer {token}"));
         }
         let mut request = match body {
-            Some(body) => request.content_type("application/json").body(body.to_string()),
+            Some(body) => request
+                .content_type("application/json")
+                .body(body.to_string()),
             None => request.finish(),
         };
         request.extensions_mut().insert(Arc::new(RequestContext {
@@ -199,18 +213,28 @@ impl Server {
             }
             Err(error) => {
                 let error: ApiError = error.downcast().expect("an error of ours");
-                Err((error.code().status, error.code().word, error.message().to_string()))
+                Err((
+                    error.code().status,
+                    error.code().word,
+                    error.message().to_string(),
+                ))
             }
         }
     }
 
-    pub(crate) async fn post(&self, path: &str, body: Value) -> Result<(StatusCode, Value), Refusal> {
+    pub(crate) async fn post(
+        &self,
+        path: &str,
+        body: Value,
+    ) -> Result<(StatusCode, Value), Refusal> {
         self.call(Method::POST, path, None, Some(&body)).await
     }
 
     pub(crate) async fn register(&self, username: &str, password: &str) -> Result<Value, Refusal> {
         let body = json!({ "username": username, "password": password });
-        self.post("/auth/register", body).await.map(|(_, body)| body)
+        self.post("/auth/register", body)
+            .await
+            .map(|(_, body)| body)
     }
 
     pub(crate) async fn log_in(&self, username: &str, password: &str) -> Result<Session, Refusal> {
@@ -258,14 +282,21 @@ impl Server {
     }
 
     pub(crate) fn accounts(&self) -> Arc<dyn Accounts> {
-        self.services.get::<dyn Accounts>().expect("provided").clone()
+        self.services
+            .get::<dyn Accounts>()
+            .expect("provided")
+            .clone()
     }
 }
 
 /// The one 401.
 pub(crate) fn unauthenticated() -> Refusal {
     let error = ApiError::unauthenticated();
-    (error.code().status, error.code().word, error.message().to_string())
+    (
+        error.code().status,
+        error.code().word,
+        error.message().to_string(),
+    )
 }
 
 /// Remembers which sessions' sockets were closed.

@@ -5,6 +5,6 @@ mod document;
 mod harness;
 mod log_in;
 mod register;
-mod several_servers;
 mod sessions;
 mod sessions_model;
+mod several_servers;

@@ -11,47 +11,101 @@ const DAY: u64 = 86_400;
 on_both_databases!(each_refresh_token_is_good_for_one_use, async |backend| {
     let server = Site::new(backend).await.server().await;
     let first = server.person("ada").await;
-    let second = server.refresh(&first.refresh_token).await.expect("refreshed");
-    let third = server.refresh(&second.refresh_token).await.expect("refreshed");
-    assert_eq!((first.id(), second.id()), (second.id(), third.id()), "one session");
+    let second = server
+        .refresh(&first.refresh_token)
+        .await
+        .expect("refreshed");
+    let third = server
+        .refresh(&second.refresh_token)
+        .await
+        .expect("refreshed");
+    assert_eq!(
+        (first.id(), second.id()),
+        (second.id(), third.id()),
+        "one session"
+    );
     assert_ne!(first.refresh_token, second.refresh_token);
     for session in [&first, &second, &third] {
-        assert!(server.me(&session.access_token).await.is_ok(), "until it expires");
+        assert!(
+            server.me(&session.access_token).await.is_ok(),
+            "until it expires"
+        );
     }
 
-    assert_eq!(server.refresh(&first.refresh_token).await, Err(unauthenticated()));
+    assert_eq!(
+        server.refresh(&first.refresh_token).await,
+        Err(unauthenticated())
+    );
     for session in [&first, &second, &third] {
-        assert_eq!(server.me(&session.access_token).await, Err(unauthenticated()));
-        assert_eq!(server.refresh(&session.refresh_token).await, Err(unauthenticated()));
+        assert_eq!(
+            server.me(&session.access_token).await,
+            Err(unauthenticated())
+        );
+        assert_eq!(
+            server.refresh(&session.refresh_token).await,
+            Err(unauthenticated())
+        );
     }
     assert_eq!(server.gateway.ended(), [first.id()], "once");
-    assert_eq!(server.audit.actions(), ["account.register", "session.open", "session.replay"]);
-});
-
-on_both_databases!(logging_out_ends_this_session_and_no_other, async |backend| {
-    let server = Site::new(backend).await.server().await;
-    let phone = server.person("ada").await;
-    let laptop = server.log_in("ada", crate::harness::PASSWORD).await.expect("logged in");
-    assert_eq!(server.log_out(&phone.refresh_token).await, Ok(()));
-    assert_eq!(server.me(&phone.access_token).await, Err(unauthenticated()));
-    assert_eq!(server.refresh(&phone.refresh_token).await, Err(unauthenticated()));
-    assert_eq!(server.log_out(&phone.refresh_token).await, Err(unauthenticated()));
-    assert_eq!(server.gateway.ended(), [phone.id()]);
-    assert!(server.me(&laptop.access_token).await.is_ok());
-    assert!(server.refresh(&laptop.refresh_token).await.is_ok());
     assert_eq!(
         server.audit.actions(),
-        ["account.register", "session.open", "session.open", "session.end"]
+        ["account.register", "session.open", "session.replay"]
     );
 });
+
+on_both_databases!(
+    logging_out_ends_this_session_and_no_other,
+    async |backend| {
+        let server = Site::new(backend).await.server().await;
+        let phone = server.person("ada").await;
+        let laptop = server
+            .log_in("ada", crate::harness::PASSWORD)
+            .await
+            .expect("logged in");
+        assert_eq!(server.log_out(&phone.refresh_token).await, Ok(()));
+        assert_eq!(server.me(&phone.access_token).await, Err(unauthenticated()));
+        assert_eq!(
+            server.refresh(&phone.refresh_token).await,
+            Err(unauthenticated())
+        );
+        assert_eq!(
+            server.log_out(&phone.refresh_token).await,
+            Err(unauthenticated())
+        );
+        assert_eq!(server.gateway.ended(), [phone.id()]);
+        assert!(server.me(&laptop.access_token).await.is_ok());
+        assert!(server.refresh(&laptop.refresh_token).await.is_ok());
+        assert_eq!(
+            server.audit.actions(),
+            [
+                "account.register",
+                "session.open",
+                "session.open",
+                "session.end"
+            ]
+        );
+    }
+);
 
 on_both_databases!(a_spent_token_at_log_out_is_a_replay_too, async |backend| {
     let server = Site::new(backend).await.server().await;
     let first = server.person("ada").await;
-    let second = server.refresh(&first.refresh_token).await.expect("refreshed");
-    assert_eq!(server.log_out(&first.refresh_token).await, Err(unauthenticated()));
-    assert_eq!(server.refresh(&second.refresh_token).await, Err(unauthenticated()));
-    assert_eq!(server.me(&second.access_token).await, Err(unauthenticated()));
+    let second = server
+        .refresh(&first.refresh_token)
+        .await
+        .expect("refreshed");
+    assert_eq!(
+        server.log_out(&first.refresh_token).await,
+        Err(unauthenticated())
+    );
+    assert_eq!(
+        server.refresh(&second.refresh_token).await,
+        Err(unauthenticated())
+    );
+    assert_eq!(
+        server.me(&second.access_token).await,
+        Err(unauthenticated())
+    );
     assert_eq!(server.gateway.ended(), [first.id()]);
 });
 
@@ -71,55 +125,120 @@ on_both_databases!(knowing_a_session_is_not_enough_to_end_it, async |backend| {
         "garbage".to_string(),
         ada.access_token.clone(),
     ] {
-        assert_eq!(server.refresh(&forged).await, Err(unauthenticated()), "{forged}");
-        assert_eq!(server.log_out(&forged).await, Err(unauthenticated()), "{forged}");
+        assert_eq!(
+            server.refresh(&forged).await,
+            Err(unauthenticated()),
+            "{forged}"
+        );
+        assert_eq!(
+            server.log_out(&forged).await,
+            Err(unauthenticated()),
+            "{forged}"
+        );
     }
-    assert_eq!(server.refresh(&"x".repeat(513)).await.map_err(|error| error.0), Err(400));
+    assert_eq!(
+        server
+            .refresh(&"x".repeat(513))
+            .await
+            .map_err(|error| error.0),
+        Err(400)
+    );
     assert!(server.me(&ada.access_token).await.is_ok());
     assert!(server.refresh(&ada.refresh_token).await.is_ok());
     assert!(server.gateway.ended().is_empty());
 });
 
-on_both_databases!(access_tokens_expire_and_sessions_end_without_a_refresh, async |backend| {
-    let site = Site::new(backend).await;
-    let server = site.server().await;
-    let first = server.person("ada").await;
-    site.later(901);
-    assert_eq!(server.me(&first.access_token).await, Err(unauthenticated()));
-    site.later(29 * DAY);
-    let second = server.refresh(&first.refresh_token).await.expect("not yet expired");
-    assert!(server.me(&second.access_token).await.is_ok());
-    site.later(29 * DAY);
-    let third = server.refresh(&second.refresh_token).await.expect("each refresh starts the time anew");
-    site.later(30 * DAY + 1);
-    assert_eq!(server.refresh(&third.refresh_token).await, Err(unauthenticated()));
-    assert_eq!(server.log_out(&third.refresh_token).await, Err(unauthenticated()));
-});
+on_both_databases!(
+    access_tokens_expire_and_sessions_end_without_a_refresh,
+    async |backend| {
+        let site = Site::new(backend).await;
+        let server = site.server().await;
+        let first = server.person("ada").await;
+        site.later(901);
+        assert_eq!(server.me(&first.access_token).await, Err(unauthenticated()));
+        site.later(29 * DAY);
+        let second = server
+            .refresh(&first.refresh_token)
+            .await
+            .expect("not yet expired");
+        assert!(server.me(&second.access_token).await.is_ok());
+        site.later(29 * DAY);
+        let third = server
+            .refresh(&second.refresh_token)
+            .await
+            .expect("each refresh starts the time anew");
+        site.later(30 * DAY + 1);
+        assert_eq!(
+            server.refresh(&third.refresh_token).await,
+            Err(unauthenticated())
+        );
+        assert_eq!(
+            server.log_out(&third.refresh_token).await,
+            Err(unauthenticated())
+        );
+    }
+);
 
-on_both_databases!(a_replay_that_cannot_be_audited_is_not_half_done, async |backend| {
-    let server = Site::new(backend).await.server().await;
-    let first = server.person("ada").await;
-    let second = server.refresh(&first.refresh_token).await.expect("refreshed");
-    server.audit.breaks(true);
-    assert_eq!(server.refresh(&first.refresh_token).await.map_err(|error| error.0), Err(500));
-    assert_eq!(server.log_out(&second.refresh_token).await.map_err(|error| error.0), Err(500));
-    assert!(server.me(&second.access_token).await.is_ok(), "rolled back");
-    assert!(server.gateway.ended().is_empty());
-    server.audit.breaks(false);
-    assert_eq!(server.refresh(&first.refresh_token).await, Err(unauthenticated()));
-    assert_eq!(server.me(&second.access_token).await, Err(unauthenticated()));
-});
+on_both_databases!(
+    a_replay_that_cannot_be_audited_is_not_half_done,
+    async |backend| {
+        let server = Site::new(backend).await.server().await;
+        let first = server.person("ada").await;
+        let second = server
+            .refresh(&first.refresh_token)
+            .await
+            .expect("refreshed");
+        server.audit.breaks(true);
+        assert_eq!(
+            server
+                .refresh(&first.refresh_token)
+                .await
+                .map_err(|error| error.0),
+            Err(500)
+        );
+        assert_eq!(
+            server
+                .log_out(&second.refresh_token)
+                .await
+                .map_err(|error| error.0),
+            Err(500)
+        );
+        assert!(server.me(&second.access_token).await.is_ok(), "rolled back");
+        assert!(server.gateway.ended().is_empty());
+        server.audit.breaks(false);
+        assert_eq!(
+            server.refresh(&first.refresh_token).await,
+            Err(unauthenticated())
+        );
+        assert_eq!(
+            server.me(&second.access_token).await,
+            Err(unauthenticated())
+        );
+    }
+);
 
 on_both_databases!(what_is_stored_is_of_no_use_to_a_thief, async |backend| {
     let site = Site::new(backend).await;
     let server = site.server().await;
     let session = server.person("ada").await;
     let (_, secret) = session.refresh_token.split_once('.').expect("two parts");
-    let statement = Statement::from_string(site.db.backend(), "SELECT lineage_hash, refresh_hash FROM sessions");
-    let row = site.db.read().query_one_raw(statement).await.expect("a query").expect("a row");
+    let statement = Statement::from_string(
+        site.db.backend(),
+        "SELECT lineage_hash, refresh_hash FROM sessions",
+    );
+    let row = site
+        .db
+        .read()
+        .query_one_raw(statement)
+        .await
+        .expect("a query")
+        .expect("a row");
     for column in ["lineage_hash", "refresh_hash"] {
         let stored: String = row.try_get("", column).expect("a text");
-        assert!(!secret.contains(&stored) && !stored.contains(&secret[..20]), "{column}");
+        assert!(
+            !secret.contains(&stored) && !stored.contains(&secret[..20]),
+            "{column}"
+        );
         let forged = format!("{}.{stored}", session.id());
         assert_eq!(server.refresh(&forged).await, Err(unauthenticated()));
     }
@@ -131,12 +250,21 @@ on_both_databases!(long_expired_sessions_are_deleted, async |backend| {
     let server = site.server().await;
     let old = server.person("ada").await;
     site.later(31 * DAY + 1);
-    let new = server.log_in("ada", crate::harness::PASSWORD).await.expect("logged in");
+    let new = server
+        .log_in("ada", crate::harness::PASSWORD)
+        .await
+        .expect("logged in");
     let _live = server.start();
     let mut left = Vec::new();
     for _ in 0..100 {
-        let statement = Statement::from_string(site.db.backend(), "SELECT session_id FROM sessions");
-        let rows = site.db.read().query_all_raw(statement).await.expect("a query");
+        let statement =
+            Statement::from_string(site.db.backend(), "SELECT session_id FROM sessions");
+        let rows = site
+            .db
+            .read()
+            .query_all_raw(statement)
+            .await
+            .expect("a query");
         left = rows
             .iter()
             .map(|row| row.try_get::<String>("", "session_id").expect("an id"))

@@ -44,7 +44,10 @@ impl Inputs {
     /// The operators' socket of the server that these inputs describe, as far as they can be read: for finding a running server
     /// whose configuration has been broken since.
     pub fn socket_path(&self) -> PathBuf {
-        let variable = self.env.get("FILAMENT_DATA__DIR").filter(|dir| !dir.is_empty());
+        let variable = self
+            .env
+            .get("FILAMENT_DATA__DIR")
+            .filter(|dir| !dir.is_empty());
         let dir = match variable {
             Some(dir) => PathBuf::from(dir),
             None => std::fs::read_to_string(self.chosen_file().path)

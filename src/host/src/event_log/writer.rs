@@ -110,7 +110,11 @@ enum Failure {
     /// Nothing was written. With `alone`, the fault may be of one change among several.
     Refused { error: ApiError, alone: bool },
     /// The commit was sent and nobody knows what came of it.
-    Unknown { made: Made, at_ms: i64, error: DbErr },
+    Unknown {
+        made: Made,
+        at_ms: i64,
+        error: DbErr,
+    },
 }
 
 impl Writer {
@@ -180,11 +184,19 @@ impl Writer {
         let mut events: Vec<NewEvent> = Vec::with_capacity(batch.len());
         for run in runs(batch) {
             let changes: Vec<&dyn PendingChange> = run.iter().map(|change| &**change).collect();
-            let applied = changes[0]
-                .apply(&changes, &tx)
-                .await
-                .map_err(|error| Failure::Refused { error, alone: false })?;
-            for Applied { output, events: new } in applied {
+            let applied =
+                changes[0]
+                    .apply(&changes, &tx)
+                    .await
+                    .map_err(|error| Failure::Refused {
+                        error,
+                        alone: false,
+                    })?;
+            for Applied {
+                output,
+                events: new,
+            } in applied
+            {
                 outputs.push(output);
                 events.extend(new);
             }
@@ -217,7 +229,10 @@ impl Writer {
             // `committed` is the module's code; a panic in it must not take the log down.
             let told = std::panic::catch_unwind(AssertUnwindSafe(|| change.succeed(output)));
             if let Err(panic) = told {
-                error!(message = panic_message(&*panic), "a committed change panicked");
+                error!(
+                    message = panic_message(&*panic),
+                    "a committed change panicked"
+                );
             }
         }
         if !made.events.is_empty() {
@@ -245,7 +260,9 @@ impl Writer {
                     self.finish(batch, made).await;
                 } else {
                     for change in batch {
-                        change.fail(ApiError::unavailable("the database was cut off; nothing was written"));
+                        change.fail(ApiError::unavailable(
+                            "the database was cut off; nothing was written",
+                        ));
                     }
                 }
             }

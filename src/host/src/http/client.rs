@@ -38,7 +38,10 @@ mod tests {
     fn ip(peer: &str, forwarded: &[&'static str]) -> String {
         let mut headers = HeaderMap::new();
         for value in forwarded {
-            headers.append("x-forwarded-for", poem::http::HeaderValue::from_static(value));
+            headers.append(
+                "x-forwarded-for",
+                poem::http::HeaderValue::from_static(value),
+            );
         }
         let proxies = ["10.0.0.0/8".parse().expect("net")];
         client_ip(peer.parse().expect("ip"), &headers, &proxies).to_string()
@@ -54,7 +57,10 @@ mod tests {
     #[test]
     fn what_the_client_wrote_itself_does_not_count() {
         assert_eq!(ip("10.0.0.1", &["127.0.0.1, 198.51.100.7"]), "198.51.100.7");
-        assert_eq!(ip("10.0.0.1", &["127.0.0.1", "198.51.100.7, 10.0.0.2"]), "198.51.100.7");
+        assert_eq!(
+            ip("10.0.0.1", &["127.0.0.1", "198.51.100.7, 10.0.0.2"]),
+            "198.51.100.7"
+        );
         assert_eq!(ip("10.0.0.1", &["nonsense"]), "10.0.0.1");
         assert_eq!(ip("10.0.0.1", &[]), "10.0.0.1");
     }

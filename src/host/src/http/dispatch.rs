@@ -2,14 +2,10 @@ use std::{net::IpAddr, panic::AssertUnwindSafe, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use filament_kernel::{
-    ApiError, Caller, ErrorCode,
-    http::RequestContext,
-    id::Ids,
-    limits::Allowance,
+    ApiError, Caller, ErrorCode, http::RequestContext, id::Ids, limits::Allowance,
     scope::panic_message,
 };
 use futures_util::FutureExt;
-use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body as _, Incoming};
 use poem::{
     Body, Endpoint, IntoResponse, Request, RequestParts, Response,
@@ -24,6 +20,7 @@ use super::{
     endpoint::RouteAllowance,
     failure::{api_error, render, too_large},
     settings::limit_key,
+    upload::Upload,
 };
 use crate::{
     gateway::{self, Hub},
@@ -61,16 +58,25 @@ impl App {
         let path = parts.uri.path().to_string();
         let accepts = headers.get(header::ACCEPT_ENCODING).cloned();
 
+        let upload = Upload::new(body, headers);
+
         let limit = limited(&path)
             .then(|| snapshot.http.per_ip.check(&limit_key(context.client_ip)))
             .transpose();
         let (allowance, answer) = match limit {
             Ok(allowance) => {
-                let work = self.answer(&snapshot, &context, parts, body);
-                let answer = AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|panic| {
-                    metrics::counter!("filament_module_panics_total", "module" => "host").increment(1);
-                    Err(ApiError::internal(format!("panic: {}", panic_message(&*panic))))
-                });
+                let work = self.answer(&snapshot, &context, parts, &upload);
+                let answer = AssertUnwindSafe(work)
+                    .catch_unwind()
+                    .await
+                    .unwrap_or_else(|panic| {
+                        metrics::counter!("filament_module_panics_total", "module" => "host")
+                            .increment(1);
+                        Err(ApiError::internal(format!(
+                            "panic: {}",
+                            panic_message(&*panic)
+                        )))
+                    });
                 (allowance, answer)
             }
             Err(limited) => (None, Err(limited)),
@@ -85,6 +91,11 @@ impl App {
             response
         });
         finish_headers(&mut response, &context, allowance);
+        if !upload.drained().await {
+            response
+                .headers_mut()
+                .insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         let response = if snapshot.http.compression {
             compressed(response, accepts.as_ref())
         } else {
@@ -112,7 +123,7 @@ impl App {
         snapshot: &Arc<Snapshot>,
         context: &Arc<RequestContext>,
         parts: RequestParts,
-        body: Incoming,
+        upload: &Upload,
     ) -> Result<Response, ApiError> {
         let limit = snapshot.http.max_body_bytes;
         let announced = parts
@@ -123,8 +134,7 @@ impl App {
         if announced.is_some_and(|length| length > limit) {
             return Err(too_large(limit));
         }
-        let body = Limited::new(body, limit).map_err(std::io::Error::other).boxed();
-        let mut request = Request::from_parts(parts, Body::from(body));
+        let mut request = Request::from_parts(parts, upload.body(limit));
         request.extensions_mut().insert(context.clone());
         request.extensions_mut().insert(snapshot.clone());
         let path = request.uri().path().to_string();
@@ -150,13 +160,23 @@ impl App {
             Ok(answer) => answer,
             Err(_) => Err(ApiError::new(
                 ErrorCode::REQUEST_TIMEOUT,
-                format!("this took longer than {} s", snapshot.http.request_timeout.as_secs()),
+                format!(
+                    "this took longer than {} s",
+                    snapshot.http.request_timeout.as_secs()
+                ),
             )),
         }
     }
 
-    async fn gateway(&self, context: &RequestContext, request: &Request) -> Result<Response, ApiError> {
-        let token = self.hub.access_token(request).ok_or_else(ApiError::unauthenticated)?;
+    async fn gateway(
+        &self,
+        context: &RequestContext,
+        request: &Request,
+    ) -> Result<Response, ApiError> {
+        let token = self
+            .hub
+            .access_token(request)
+            .ok_or_else(ApiError::unauthenticated)?;
         let caller = Caller::authenticate(context, &token).await?;
         gateway::upgrade(&self.hub, request, caller, context.client_ip)
     }
@@ -180,9 +200,11 @@ fn class(status: u16) -> &'static str {
 /// The document of this generation. The tag is the process's start and the generation, so a restart is never taken for the same.
 fn document(snapshot: &Snapshot, request: &Request) -> Response {
     let tag = format!("\"{}-{}\"", crate::started_ms(), snapshot.generation);
-    let known = request
-        .header(header::IF_NONE_MATCH)
-        .is_some_and(|known| known.split(',').any(|one| one.trim().trim_start_matches("W/") == tag));
+    let known = request.header(header::IF_NONE_MATCH).is_some_and(|known| {
+        known
+            .split(',')
+            .any(|one| one.trim().trim_start_matches("W/") == tag)
+    });
     let response = Response::builder()
         .header(header::ETAG, tag)
         .header(header::CACHE_CONTROL, "no-cache");
@@ -195,12 +217,18 @@ fn document(snapshot: &Snapshot, request: &Request) -> Response {
 }
 
 fn finish_headers(response: &mut Response, context: &RequestContext, per_ip: Option<Allowance>) {
-    let route = response.extensions().get::<RouteAllowance>().map(|route| route.0);
+    let route = response
+        .extensions()
+        .get::<RouteAllowance>()
+        .map(|route| route.0);
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(&context.request_id) {
         headers.insert("x-request-id", id);
     }
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
     headers
         .entry(header::CACHE_CONTROL)
         .or_insert(HeaderValue::from_static("private, no-store"));
@@ -214,7 +242,10 @@ fn finish_headers(response: &mut Response, context: &RequestContext, per_ip: Opt
         return;
     }
     let list = |write: fn(&str, &Allowance) -> String| {
-        let items: Vec<String> = named.iter().map(|(name, allowance)| write(name, allowance)).collect();
+        let items: Vec<String> = named
+            .iter()
+            .map(|(name, allowance)| write(name, allowance))
+            .collect();
         HeaderValue::from_str(&items.join(", ")).ok()
     };
     if let Some(policy) = list(|name, a| format!("\"{name}\";q={};w=60", a.per_minute)) {
@@ -227,7 +258,8 @@ fn finish_headers(response: &mut Response, context: &RequestContext, per_ip: Opt
 
 /// Compresses what gets smaller by it. poem's middleware misreads `zstd` and compresses everything, so the choice is made here.
 fn compressed(mut response: Response, accepts: Option<&HeaderValue>) -> Response {
-    let body: http_body_util::combinators::BoxBody<Bytes, std::io::Error> = response.take_body().into();
+    let body: http_body_util::combinators::BoxBody<Bytes, std::io::Error> =
+        response.take_body().into();
     let long = body
         .size_hint()
         .exact()
@@ -239,14 +271,25 @@ fn compressed(mut response: Response, accepts: Option<&HeaderValue>) -> Response
         .and_then(|value| value.to_str().ok())
         .is_some_and(|kind| kind.starts_with("application/json") || kind.starts_with("text/"));
     let accepts = accepts.and_then(|value| value.to_str().ok()).unwrap_or("");
-    if !textual || !long || headers.contains_key(header::CONTENT_ENCODING) || response.status().as_u16() < 200 {
+    if !textual
+        || !long
+        || headers.contains_key(header::CONTENT_ENCODING)
+        || response.status().as_u16() < 200
+    {
         return response;
     }
     let offered = |name: &str| {
         accepts.split(',').any(|part| {
             let mut pieces = part.split(';');
-            pieces.next().is_some_and(|coding| coding.trim().eq_ignore_ascii_case(name))
-                && !pieces.any(|q| matches!(q.trim().trim_start_matches("q="), "0" | "0.0" | "0.00" | "0.000"))
+            pieces
+                .next()
+                .is_some_and(|coding| coding.trim().eq_ignore_ascii_case(name))
+                && !pieces.any(|q| {
+                    matches!(
+                        q.trim().trim_start_matches("q="),
+                        "0" | "0.0" | "0.00" | "0.000"
+                    )
+                })
         })
     };
     let mut response = match () {
@@ -260,4 +303,3 @@ fn compressed(mut response: Response, accepts: Option<&HeaderValue>) -> Response
         .append(header::VARY, HeaderValue::from_static("accept-encoding"));
     response
 }
-

@@ -68,7 +68,9 @@ impl Endpoint for ContainedEndpoint {
             None => None,
         };
         let started = Instant::now();
-        let result = AssertUnwindSafe(self.inner.call(request)).catch_unwind().await;
+        let result = AssertUnwindSafe(self.inner.call(request))
+            .catch_unwind()
+            .await;
         self.seconds.record(started.elapsed());
         let mut response = result.unwrap_or_else(|panic| {
             self.panics.increment(1);

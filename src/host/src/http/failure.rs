@@ -18,10 +18,8 @@ fn absent(module: &str, absence: Absence) -> ApiError {
             ErrorCode::MODULE_DISABLED,
             format!("the module `{module}` is switched off"),
         ),
-        Absence::Unavailable => {
-            ApiError::unavailable(format!("the module `{module}` is not up"))
-                .retry_after(std::time::Duration::from_secs(1))
-        }
+        Absence::Unavailable => ApiError::unavailable(format!("the module `{module}` is not up"))
+            .retry_after(std::time::Duration::from_secs(1)),
     }
 }
 
@@ -59,10 +57,16 @@ pub(super) fn api_error(error: Error, snapshot: &Snapshot, path: &str) -> ApiErr
         return invalid(format!("{name}: {}", plain(&param.reason)));
     }
     if let Some(body) = error.downcast_ref::<ParseRequestPayloadError>() {
-        return invalid(format!("the body is not acceptable: {}", plain(&body.reason)));
+        return invalid(format!(
+            "the body is not acceptable: {}",
+            plain(&body.reason)
+        ));
     }
     if error.is::<ContentTypeError>() {
-        return ApiError::new(ErrorCode::UNSUPPORTED_MEDIA_TYPE, error.to_string().replace('`', ""));
+        return ApiError::new(
+            ErrorCode::UNSUPPORTED_MEDIA_TYPE,
+            error.to_string().replace('`', ""),
+        );
     }
     if let Some(body) = error.downcast_ref::<ReadBodyError>() {
         return match body {
@@ -84,7 +88,8 @@ pub(super) fn too_large(limit: usize) -> ApiError {
 
 /// The limit's error may be wrapped in several others by the time that it gets here.
 fn is_over_limit(io: &std::io::Error) -> bool {
-    let mut inner: Option<&(dyn std::error::Error + 'static)> = io.get_ref().map(|inner| inner as _);
+    let mut inner: Option<&(dyn std::error::Error + 'static)> =
+        io.get_ref().map(|inner| inner as _);
     while let Some(error) = inner {
         if error.is::<http_body_util::LengthLimitError>() {
             return true;
@@ -100,7 +105,9 @@ fn is_over_limit(io: &std::io::Error) -> bool {
 /// The framework wraps what a type says: `failed to parse "string(ulid)": must be an id`.
 fn plain(reason: &str) -> &str {
     match reason.strip_prefix("failed to parse \"") {
-        Some(rest) => rest.split_once("\": ").map_or(reason, |(_, said)| plain(said)),
+        Some(rest) => rest
+            .split_once("\": ")
+            .map_or(reason, |(_, said)| plain(said)),
         None => reason,
     }
 }
@@ -129,7 +136,13 @@ pub(super) fn render(error: &ApiError, request_id: &str) -> Response {
     let code = error.code();
     if code.status >= 500 {
         let cause = error.cause().map(ToString::to_string);
-        error!(request_id, code = code.word, message = error.message(), cause, "a request failed");
+        error!(
+            request_id,
+            code = code.word,
+            message = error.message(),
+            cause,
+            "a request failed"
+        );
     } else if let Some(cause) = error.cause() {
         tracing::debug!(request_id, code = code.word, %cause, "a request was refused");
     }

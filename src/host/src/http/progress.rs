@@ -45,7 +45,9 @@ impl Progress {
         let now = self.now();
         self.active_at.store(now, Ordering::Relaxed);
         if reading && self.serving.load(Ordering::Relaxed) == 0 {
-            let _ = self.head_since.compare_exchange(0, now + 1, Ordering::Relaxed, Ordering::Relaxed);
+            let _ =
+                self.head_since
+                    .compare_exchange(0, now + 1, Ordering::Relaxed, Ordering::Relaxed);
         }
     }
 
@@ -63,12 +65,15 @@ impl Progress {
 
     /// Whether the connection has outstayed one of the two.
     pub(super) fn is_stuck(&self, header: Duration, idle: Duration) -> bool {
-        let over = |since: u64, limit: Duration| u128::from(self.now().saturating_sub(since)) > limit.as_millis();
+        let over = |since: u64, limit: Duration| {
+            u128::from(self.now().saturating_sub(since)) > limit.as_millis()
+        };
         let head_since = self.head_since.load(Ordering::Relaxed);
         if head_since > 0 && over(head_since - 1, header) {
             return true;
         }
-        self.serving.load(Ordering::Relaxed) == 0 && over(self.active_at.load(Ordering::Relaxed), idle)
+        self.serving.load(Ordering::Relaxed) == 0
+            && over(self.active_at.load(Ordering::Relaxed), idle)
     }
 }
 
@@ -81,7 +86,11 @@ pub(super) struct Watched {
 }
 
 impl Watched {
-    pub(super) fn new(stream: TcpStream, progress: Arc<Progress>, place: OwnedSemaphorePermit) -> Self {
+    pub(super) fn new(
+        stream: TcpStream,
+        progress: Arc<Progress>,
+        place: OwnedSemaphorePermit,
+    ) -> Self {
         Self {
             stream,
             progress,
@@ -91,7 +100,11 @@ impl Watched {
 }
 
 impl AsyncRead for Watched {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let result = Pin::new(&mut self.stream).poll_read(cx, buffer);
         if buffer.filled().len() > before {
@@ -102,7 +115,11 @@ impl AsyncRead for Watched {
 }
 
 impl AsyncWrite for Watched {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.stream).poll_write(cx, bytes);
         if result.is_ready() {
             self.progress.touched(false);

@@ -52,7 +52,12 @@ struct Limits {
 }
 
 /// Accepts and serves until `stop`, then lets the requests under way finish. The returned tracker is empty when they have.
-pub fn serve(listener: Listener, app: Arc<App>, settings: &Http, stop: CancellationToken) -> TaskTracker {
+pub fn serve(
+    listener: Listener,
+    app: Arc<App>,
+    settings: &Http,
+    stop: CancellationToken,
+) -> TaskTracker {
     let tracker = TaskTracker::new();
     let limits = Limits {
         header_timeout: settings.header_timeout(),
@@ -62,7 +67,14 @@ pub fn serve(listener: Listener, app: Arc<App>, settings: &Http, stop: Cancellat
     let places = Arc::new(Semaphore::new(settings.max_connections));
     let connections = tracker.clone();
     tracker.spawn(async move {
-        let accept = accept(listener, app, limits, places, stop.clone(), connections.clone());
+        let accept = accept(
+            listener,
+            app,
+            limits,
+            places,
+            stop.clone(),
+            connections.clone(),
+        );
         tokio::select! {
             () = accept => {}
             () = stop.cancelled() => {}
@@ -96,7 +108,11 @@ async fn accept(
                 connections.spawn(connection(io, progress, local, peer, app, limits, stop));
             }
             // The peer gave up before it was accepted.
-            Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) => {}
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset
+                ) => {}
             Err(error) => {
                 // Most likely no file descriptor is left; trying again at once would spin.
                 warn!(%error, "a connection could not be accepted");
@@ -136,7 +152,11 @@ async fn connection(
         .half_close(false)
         .keep_alive(true)
         .max_buf_size(limits.max_header_bytes.max(8192));
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(io), service).with_upgrades());
+    let mut connection = pin!(
+        builder
+            .serve_connection(TokioIo::new(io), service)
+            .with_upgrades()
+    );
     let mut stopping = false;
     loop {
         let check = Instant::now() + Duration::from_secs(1);
@@ -155,4 +175,3 @@ async fn connection(
         }
     }
 }
-

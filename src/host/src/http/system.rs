@@ -136,11 +136,22 @@ impl SystemApi {
     ///
     /// Prometheus text. Answers only the networks of `http.metrics_allowed_cidrs`.
     #[oai(path = "/metrics", method = "get", operation_id = "metrics")]
-    async fn metrics(&self, ClientIp(client): ClientIp, snapshot: Data<&Arc<Snapshot>>) -> Result<PlainText<String>, ApiError> {
-        if !snapshot.http.metrics_readers.iter().any(|net| net.contains(&client)) {
+    async fn metrics(
+        &self,
+        ClientIp(client): ClientIp,
+        snapshot: Data<&Arc<Snapshot>>,
+    ) -> Result<PlainText<String>, ApiError> {
+        if !snapshot
+            .http
+            .metrics_readers
+            .iter()
+            .any(|net| net.contains(&client))
+        {
             return Err(ApiError::forbidden("metrics are not for this address"));
         }
-        let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+        let tasks = tokio::runtime::Handle::current()
+            .metrics()
+            .num_alive_tasks();
         metrics::gauge!("filament_tasks").set(tasks as f64);
         metrics::gauge!("filament_live_instances").set(Counted::instances() as f64);
         Ok(PlainText(self.metrics.render()))
@@ -165,7 +176,10 @@ impl SystemApi {
     ) -> Result<Json<Waited>, ApiError> {
         let waited_ms = wait_ms.0.unwrap_or(200);
         if waited_ms > 60_000 {
-            return Err(ApiError::new(ErrorCode::INVALID_REQUEST, "wait_ms: must be 0 to 60000"));
+            return Err(ApiError::new(
+                ErrorCode::INVALID_REQUEST,
+                "wait_ms: must be 0 to 60000",
+            ));
         }
         tokio::time::sleep(Duration::from_millis(waited_ms)).await;
         Ok(Json(Waited { waited_ms }))
@@ -194,6 +208,9 @@ pub fn swagger_page() -> String {
     let after = rest.split_once("};").map_or(rest, |(_, after)| after);
     format!("{before}let url = '/openapi.json';{after}")
         .replacen("spec: spec,", "url: url, persistAuthorization: true,", 1)
-        .replacen("<html charset=\"UTF-8\">", "<!doctype html><html lang=\"en\">", 1)
+        .replacen(
+            "<html charset=\"UTF-8\">",
+            "<!doctype html><html lang=\"en\">",
+            1,
+        )
 }
-

@@ -37,9 +37,15 @@ pub enum Refusal {
     /// The configuration is valid, but not for what runs.
     Conflict(Conflict),
     /// A module did not come up.
-    Prepare { module: &'static str, reason: String },
+    Prepare {
+        module: &'static str,
+        reason: String,
+    },
     /// A module came up but does not work.
-    Probe { module: &'static str, reason: String },
+    Probe {
+        module: &'static str,
+        reason: String,
+    },
     /// The modules do not fit together.
     Assemble(String),
 }
@@ -62,7 +68,9 @@ impl fmt::Display for Refusal {
             Self::Configuration(problems) => write!(f, "{problems}"),
             Self::Conflict(conflict) => write!(f, "{conflict}"),
             Self::Prepare { module, reason } => write!(f, "{module} did not come up: {reason}"),
-            Self::Probe { module, reason } => write!(f, "{module} came up but does not work: {reason}"),
+            Self::Probe { module, reason } => {
+                write!(f, "{module} came up but does not work: {reason}")
+            }
             Self::Assemble(reason) => write!(f, "the modules do not fit together: {reason}"),
         }
     }
@@ -139,7 +147,9 @@ pub(super) struct Engine {
 impl Engine {
     pub(super) fn new(machinery: Machinery, panics: mpsc::UnboundedSender<Panicked>) -> Self {
         for one in machinery.catalogue.iter() {
-            machinery.states.declare(one.manifest.id, one.manifest.summary);
+            machinery
+                .states
+                .declare(one.manifest.id, one.manifest.summary);
         }
         Self {
             machinery,
@@ -263,7 +273,9 @@ impl Engine {
         .map_err(Refusal::Assemble)?;
         let old = self.machinery.current.swap(snapshot);
         // From here on nothing can fail.
-        let leaving = self.settle(&wanted, &options, fresh, &next, &failed, &blocked, generation);
+        let leaving = self.settle(
+            &wanted, &options, fresh, &next, &failed, &blocked, generation,
+        );
         (self.machinery.reconfigure)(&wanted);
         let commit = committing.elapsed();
         metrics::gauge!("filament_generation").set(generation as f64);
@@ -276,11 +288,21 @@ impl Engine {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         for Fresh { id, running } in leaving {
-            if !running.owner.stop(grace.saturating_sub(draining.elapsed())).await {
-                warn!(module = id, "tasks did not end in the drain time and were aborted");
+            if !running
+                .owner
+                .stop(grace.saturating_sub(draining.elapsed()))
+                .await
+            {
+                warn!(
+                    module = id,
+                    "tasks did not end in the drain time and were aborted"
+                );
             }
             if !next.contains_key(id) {
-                self.machinery.states.set(id, self.resting_phase(id, &wanted, &options, &failed, &blocked));
+                self.machinery.states.set(
+                    id,
+                    self.resting_phase(id, &wanted, &options, &failed, &blocked),
+                );
             }
         }
         Ok(Outcome {
@@ -294,7 +316,10 @@ impl Engine {
     }
 
     /// After the swap: starts the tasks of what came, takes what goes out of the list, and tells everybody.
-    #[expect(clippy::too_many_arguments, reason = "it is the second half of one function")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "it is the second half of one function"
+    )]
     fn settle(
         &mut self,
         wanted: &Arc<Loaded>,
@@ -415,10 +440,17 @@ impl Engine {
         let live = live(listed, erased, health).map_err(refused)?;
         if let Some(probe) = probe {
             let refused = |reason: String| Refusal::Probe { module, reason };
-            match tokio::time::timeout(limits.probe_timeout(), AssertUnwindSafe(probe()).catch_unwind()).await {
+            match tokio::time::timeout(
+                limits.probe_timeout(),
+                AssertUnwindSafe(probe()).catch_unwind(),
+            )
+            .await
+            {
                 Ok(Ok(Ok(()))) => {}
                 Ok(Ok(Err(error))) => return Err(refused(error.to_string())),
-                Ok(Err(panic)) => return Err(refused(format!("panic: {}", panic_message(&*panic)))),
+                Ok(Err(panic)) => {
+                    return Err(refused(format!("panic: {}", panic_message(&*panic))));
+                }
                 Err(_) => {
                     return Err(refused(format!(
                         "its probe took longer than {} s",
@@ -471,7 +503,9 @@ fn live(listed: &Listed, erased: Erased, health: Health) -> Result<Live, String>
         if claimed == real {
             return Ok(());
         }
-        Err(format!("its manifest claims the {what} {claimed:?}, but it has {real:?}"))
+        Err(format!(
+            "its manifest claims the {what} {claimed:?}, but it has {real:?}"
+        ))
     };
     differ(
         "gateway commands",
@@ -487,7 +521,9 @@ fn live(listed: &Listed, erased: Erased, health: Health) -> Result<Live, String>
     let served: usize = routes.values().map(|methods| methods.len()).sum();
     let documented = openapi::operations(&listed.document).len();
     if served != documented {
-        return Err(format!("it serves {served} routes and documents {documented}"));
+        return Err(format!(
+            "it serves {served} routes and documents {documented}"
+        ));
     }
     Ok(Live {
         manifest,
@@ -500,7 +536,9 @@ fn live(listed: &Listed, erased: Erased, health: Health) -> Result<Live, String>
             .map(|(_, provide)| provide(manifest.id))
             .collect(),
         health,
-        route_limit: parts.route_limit.map(|rate| Arc::new(RouteLimit::per_minute(rate))),
+        route_limit: parts
+            .route_limit
+            .map(|rate| Arc::new(RouteLimit::per_minute(rate))),
         counted: Counted::new(),
     })
 }

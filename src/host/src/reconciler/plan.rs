@@ -65,7 +65,13 @@ pub struct Plan {
 }
 
 /// Keys of the host that take a restart.
-const FIXED: &[&str] = &["profile", "server.bind_addr", "data.", "database.", "storage."];
+const FIXED: &[&str] = &[
+    "profile",
+    "server.bind_addr",
+    "data.",
+    "database.",
+    "storage.",
+];
 
 /// Why a configuration cannot be carried out on what runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,7 +90,11 @@ impl std::fmt::Display for Conflict {
                 f.write_str(&lines.join("; "))
             }
             Self::NeedsRestart(keys) => {
-                write!(f, "{} cannot change while the server runs: restart it", keys.join(", "))
+                write!(
+                    f,
+                    "{} cannot change while the server runs: restart it",
+                    keys.join(", ")
+                )
             }
         }
     }
@@ -106,7 +116,11 @@ pub struct Running<'a> {
 ///
 /// # Errors
 /// [`Conflict`]; nothing may then be done.
-pub fn plan(catalogue: &Catalogue, running: &Running<'_>, wanted: &Loaded) -> Result<Plan, Conflict> {
+pub fn plan(
+    catalogue: &Catalogue,
+    running: &Running<'_>,
+    wanted: &Loaded,
+) -> Result<Plan, Conflict> {
     let enabled = |id: &str| wanted.is_enabled(id);
     let missing = catalogue.missing(&enabled);
     if !missing.is_empty() {
@@ -118,7 +132,11 @@ pub fn plan(catalogue: &Catalogue, running: &Running<'_>, wanted: &Loaded) -> Re
         .unwrap_or_default();
     let fixed: Vec<String> = changed
         .iter()
-        .filter(|key| FIXED.iter().any(|fixed| *key == fixed || (fixed.ends_with('.') && key.starts_with(fixed))))
+        .filter(|key| {
+            FIXED
+                .iter()
+                .any(|fixed| *key == fixed || (fixed.ends_with('.') && key.starts_with(fixed)))
+        })
         .cloned()
         .collect();
     if !fixed.is_empty() {
@@ -145,8 +163,12 @@ pub fn plan(catalogue: &Catalogue, running: &Running<'_>, wanted: &Loaded) -> Re
             (false, true) => Some((Action::Start, Reason::Switched)),
             (true, false) if running.held.contains(id) => Some((Action::Stop, Reason::Recovery)),
             (true, false) => Some((Action::Stop, Reason::Switched)),
-            (true, true) if running.forced.contains(id) => Some((Action::Replace, Reason::Recovery)),
-            (true, true) if !own.is_empty() => Some((Action::Replace, Reason::Configured { keys: own })),
+            (true, true) if running.forced.contains(id) => {
+                Some((Action::Replace, Reason::Recovery))
+            }
+            (true, true) if !own.is_empty() => {
+                Some((Action::Replace, Reason::Configured { keys: own }))
+            }
             (true, true) => provider.map(|module| (Action::Replace, Reason::Requires { module })),
             (false, false) => None,
         };

@@ -128,7 +128,9 @@ impl States {
 
     /// One module's phase.
     pub fn phase(&self, id: &str) -> Option<Phase> {
-        self.lock().get(id).map(|observed| observed.status.phase.clone())
+        self.lock()
+            .get(id)
+            .map(|observed| observed.status.phase.clone())
     }
 
     pub(super) fn declare(&self, id: &'static str, summary: &'static str) {
@@ -150,7 +152,12 @@ impl States {
     pub(super) fn set(&self, id: &str, phase: Phase) {
         if let Some(observed) = self.lock().get_mut(id) {
             if observed.status.phase != phase {
-                tracing::info!(module = id, from = observed.status.phase.word(), to = phase.word(), "module state");
+                tracing::info!(
+                    module = id,
+                    from = observed.status.phase.word(),
+                    to = phase.word(),
+                    "module state"
+                );
             }
             observed.status.phase = phase;
         }

@@ -86,7 +86,12 @@ impl Handle {
     /// Stops all modules; the reconciler then ends.
     pub async fn shut_down(&self, grace: Duration) {
         let (reply, answer) = oneshot::channel();
-        if self.0.send(Request::ShutDown { grace, reply }).await.is_ok() {
+        if self
+            .0
+            .send(Request::ShutDown { grace, reply })
+            .await
+            .is_ok()
+        {
             let _ = answer.await;
         }
     }
@@ -127,7 +132,13 @@ pub async fn start(
         trouble: BTreeMap::new(),
         quarantined: BTreeSet::new(),
     };
-    let everything = task.engine.machinery().catalogue.ids().into_iter().collect();
+    let everything = task
+        .engine
+        .machinery()
+        .catalogue
+        .ids()
+        .into_iter()
+        .collect();
     let outcome = task
         .engine
         .apply(
@@ -147,7 +158,11 @@ pub async fn start(
 impl Task {
     async fn run(mut self) {
         loop {
-            let retry = self.trouble.values().filter_map(|trouble| trouble.retry_at).min();
+            let retry = self
+                .trouble
+                .values()
+                .filter_map(|trouble| trouble.retry_at)
+                .min();
             let timer = async {
                 match retry {
                     Some(at) => tokio::time::sleep_until(at.into()).await,
@@ -195,9 +210,18 @@ impl Task {
     async fn try_reload(&mut self) -> Result<Report, Refusal> {
         let wanted = (self.load)().map_err(Refusal::Configuration)?;
         // An operator's reload gives everybody another chance. What was down before may stay down without holding up the rest.
-        let down: BTreeSet<&'static str> = self.trouble.keys().copied().chain(self.quarantined.iter().copied()).collect();
+        let down: BTreeSet<&'static str> = self
+            .trouble
+            .keys()
+            .copied()
+            .chain(self.quarantined.iter().copied())
+            .collect();
         let options = Options {
-            forced: down.iter().copied().filter(|id| wanted.is_enabled(id)).collect(),
+            forced: down
+                .iter()
+                .copied()
+                .filter(|id| wanted.is_enabled(id))
+                .collect(),
             may_fail: down,
             ..Options::default()
         };
@@ -210,7 +234,11 @@ impl Task {
 
     /// A task panicked: the module is replaced after a pause that doubles, and put into quarantine when it happens too often.
     async fn panicked(&mut self, panicked: Panicked) {
-        let Panicked { module, incarnation, panic } = panicked;
+        let Panicked {
+            module,
+            incarnation,
+            panic,
+        } = panicked;
         if self.engine.incarnation(module) != Some(incarnation) {
             return;
         }
@@ -220,7 +248,9 @@ impl Task {
         let limits = &config.host.reconciler;
         let trouble = self.trouble.entry(module).or_insert_with(Trouble::new);
         let now = Instant::now();
-        trouble.panics.retain(|at| now.duration_since(*at) < PANIC_WINDOW);
+        trouble
+            .panics
+            .retain(|at| now.duration_since(*at) < PANIC_WINDOW);
         trouble.panics.push_back(now);
         let panics = u32::try_from(trouble.panics.len()).unwrap_or(u32::MAX);
         let reason = format!("task `{}`: {}", panic.task, panic.message);
@@ -229,7 +259,12 @@ impl Task {
             self.trouble.remove(module);
             self.quarantined.insert(module);
             let states = self.engine.machinery().states.clone();
-            states.set(module, Phase::Quarantined { reason: reason.clone() });
+            states.set(
+                module,
+                Phase::Quarantined {
+                    reason: reason.clone(),
+                },
+            );
             self.change(BTreeSet::new()).await;
             states.set(module, Phase::Quarantined { reason });
             return;
@@ -237,10 +272,14 @@ impl Task {
         let until = now + pause(Duration::from_millis(limits.panic_backoff_millis), panics);
         warn!(module, panics, reason, wait = ?until.duration_since(now), "a task panicked; the module will be replaced");
         trouble.retry_at = Some(until);
-        self.engine
-            .machinery()
-            .states
-            .set(module, Phase::Backoff { panics, reason, until });
+        self.engine.machinery().states.set(
+            module,
+            Phase::Backoff {
+                panics,
+                reason,
+                until,
+            },
+        );
     }
 
     /// The pause is over for at least one module.
@@ -266,7 +305,13 @@ impl Task {
         let options = Options {
             forced: forced.clone(),
             held: self.quarantined.clone(),
-            may_fail: self.engine.machinery().catalogue.ids().into_iter().collect(),
+            may_fail: self
+                .engine
+                .machinery()
+                .catalogue
+                .ids()
+                .into_iter()
+                .collect(),
         };
         match self.engine.apply(config, options).await {
             Ok(outcome) => {

@@ -33,7 +33,11 @@ fn check(text: &str) {
     let json = serde_json::to_string(&tokens).expect("tokens serialise");
     assert!(json.len() <= MAX_JSON_BYTES, "{} bytes", json.len());
     let counted: usize = tokens.iter().map(json_bytes).sum::<usize>() + "[]".len();
-    assert_eq!(counted, json.len() + usize::from(!tokens.is_empty()), "sizes are counted exactly");
+    assert_eq!(
+        counted,
+        json.len() + usize::from(!tokens.is_empty()),
+        "sizes are counted exactly"
+    );
 
     let mut open = Vec::new();
     for token in &tokens {
@@ -49,7 +53,10 @@ fn check(text: &str) {
     }
     assert!(open.is_empty(), "left open: {open:?}");
     let texts_follow_each_other = tokens.windows(2).any(|pair| {
-        matches!(pair, [MarkdownToken::Text { .. }, MarkdownToken::Text { .. }])
+        matches!(
+            pair,
+            [MarkdownToken::Text { .. }, MarkdownToken::Text { .. }]
+        )
     });
     assert!(!texts_follow_each_other);
 }
@@ -112,7 +119,11 @@ fn a_code_block_keeps_its_text_and_a_plain_language() {
     );
     assert_eq!(fenced("c++")["language"], "c++");
     for none in ["", "rust,ignore", "\u{e9}", "a/b", &"x".repeat(33)] {
-        assert_eq!(fenced(none), json!({"type": "fenced_code", "code": "let x;\n<b>\n"}), "{none}");
+        assert_eq!(
+            fenced(none),
+            json!({"type": "fenced_code", "code": "let x;\n<b>\n"}),
+            "{none}"
+        );
     }
     assert_eq!(
         json_of("    indented"),
@@ -123,11 +134,17 @@ fn a_code_block_keeps_its_text_and_a_plain_language() {
 #[test]
 fn what_has_no_token_becomes_its_text() {
     assert_eq!(text_of("a <b onclick=x>b</b> c"), "a <b onclick=x>b</b> c/");
-    assert_eq!(text_of("<script>\nalert(1)\n</script>"), "<script>/alert(1)/</script>/");
+    assert_eq!(
+        text_of("<script>\nalert(1)\n</script>"),
+        "<script>/alert(1)/</script>/"
+    );
     assert_eq!(text_of("> quoted\n> *text*"), "quoted/text/");
     assert_eq!(text_of("![alt *text*](https://a.b/i.png)"), "alt text/");
     assert_eq!(text_of("a\n\n***\n\nb"), "a/***/b/");
-    assert_eq!(text_of("| a | b |\n|---|---|\n| c | d |"), "| a | b |/|---|---|/| c | d |/");
+    assert_eq!(
+        text_of("| a | b |\n|---|---|\n| c | d |"),
+        "| a | b |/|---|---|/| c | d |/"
+    );
     assert_eq!(text_of("~~a~~ $b$ [^1] &lt;"), "~~a~~ $b$ [^1] </");
 }
 
@@ -144,7 +161,13 @@ fn links_lead_to_http_https_and_mailto_only() {
     };
     assert_eq!(
         hrefs("[a](http://a) <HTTPS://b> <c@d.e> [f](mailto:g@h.i) [j]\n\n[j]: https://k"),
-        ["http://a", "HTTPS://b", "mailto:c@d.e", "mailto:g@h.i", "https://k"]
+        [
+            "http://a",
+            "HTTPS://b",
+            "mailto:c@d.e",
+            "mailto:g@h.i",
+            "https://k"
+        ]
     );
     for refused in [
         "[a](javascript:alert(1))",
@@ -167,7 +190,11 @@ fn links_lead_to_http_https_and_mailto_only() {
 
 #[test]
 fn a_definition_that_many_links_refer_to_does_not_multiply() {
-    let text = format!("{}\n\n[a]: https://{}", "[a] ".repeat(300), "x".repeat(1_000));
+    let text = format!(
+        "{}\n\n[a]: https://{}",
+        "[a] ".repeat(300),
+        "x".repeat(1_000)
+    );
     let total: usize = tokens(&text)
         .iter()
         .map(|token| match token {
@@ -177,15 +204,55 @@ fn a_definition_that_many_links_refer_to_does_not_multiply() {
         .sum();
     assert!(total <= MIN_HREF_BUDGET, "{total}");
     assert!(text_of(&text).starts_with("a a a"));
-    assert_eq!(text_of(&text).matches('a').count(), 300, "the others keep their text");
+    assert_eq!(
+        text_of(&text).matches('a').count(),
+        300,
+        "the others keep their text"
+    );
 }
 
 #[test]
 fn hostile_texts_stay_within_the_bounds_and_cost_little() {
     let hostile = [
-        "[", "]", "![", "[a](", "[a][", "*a ", "*a*", "**a_", "_", "`", "`a` ", "<", "<a ", "<!--", "&", "\\", "> ", ">", "- ", "- a\n",
-        "-\n*\n", "1. ", "#\n", "a\n\n", "a\n", "\u{1}", "\"", "\u{1F600}", "```\n", "[a]: b\n", "***\n", "\t", "&nGt;", "<b>", "<p>\n",
-        "a**b", "[]()", "[a](http://b)", "`` ` ",
+        "[",
+        "]",
+        "![",
+        "[a](",
+        "[a][",
+        "*a ",
+        "*a*",
+        "**a_",
+        "_",
+        "`",
+        "`a` ",
+        "<",
+        "<a ",
+        "<!--",
+        "&",
+        "\\",
+        "> ",
+        ">",
+        "- ",
+        "- a\n",
+        "-\n*\n",
+        "1. ",
+        "#\n",
+        "a\n\n",
+        "a\n",
+        "\u{1}",
+        "\"",
+        "\u{1F600}",
+        "```\n",
+        "[a]: b\n",
+        "***\n",
+        "\t",
+        "&nGt;",
+        "<b>",
+        "<p>\n",
+        "a**b",
+        "[]()",
+        "[a](http://b)",
+        "`` ` ",
     ];
     for part in hostile {
         let text = part.repeat(100_000 / part.len());
@@ -209,13 +276,23 @@ fn what_needs_too_many_tokens_is_one_plain_paragraph() {
         assert!(json_of(&text) == expected, "{part}");
     }
     let long = "a".repeat(1_000_000);
-    assert!(text_of(&long).starts_with(&long[..40_000]), "of what does not fit the beginning is kept");
+    assert!(
+        text_of(&long).starts_with(&long[..40_000]),
+        "of what does not fit the beginning is kept"
+    );
     check(&long);
 }
 
 #[test]
 fn a_message_in_ordinary_markdown_keeps_its_form() {
-    for part in ["a word ", "- an item\n", "some *soft* words. ", "a\n\nparagraph\n\n", "`code` and ", "[link](https://a.b/c) "] {
+    for part in [
+        "a word ",
+        "- an item\n",
+        "some *soft* words. ",
+        "a\n\nparagraph\n\n",
+        "`code` and ",
+        "[link](https://a.b/c) ",
+    ] {
         let text = part.repeat(2_000 / part.len());
         assert!(formatted(&text).is_some(), "{part}");
     }
@@ -253,7 +330,10 @@ fn the_schema_describes_what_is_written() {
     let kinds: Vec<Value> = registry.schemas["MarkdownTokenType"].enum_items.clone();
     for token in tokens("# a *b* **c** [d](https://e) `f`  \ng\nh\n\n- i\n\n```j\nk\n```") {
         let written = token.to_json().expect("json");
-        assert_eq!(MarkdownToken::parse_from_json(Some(written.clone())).ok(), Some(token));
+        assert_eq!(
+            MarkdownToken::parse_from_json(Some(written.clone())).ok(),
+            Some(token)
+        );
         for (name, value) in written.as_object().expect("an object") {
             assert!(fields.contains(&name.as_str()), "{name}");
             if name == "type" {

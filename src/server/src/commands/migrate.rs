@@ -6,13 +6,19 @@ use serde_json::{Value, json};
 use super::{load, pretty};
 use crate::{cli::MigrateCommand, exit::Exit};
 
-pub(super) async fn migrate(product: &Product, inputs: &Inputs, command: MigrateCommand, json: bool) -> Exit {
+pub(super) async fn migrate(
+    product: &Product,
+    inputs: &Inputs,
+    command: MigrateCommand,
+    json: bool,
+) -> Exit {
     let loaded = match load(product, inputs) {
         Ok(loaded) => loaded,
         Err(exit) => return exit,
     };
     let work = async {
-        let db = database::connect(loaded.host.database_url().expose(), &loaded.host.database).await?;
+        let db =
+            database::connect(loaded.host.database_url().expose(), &loaded.host.database).await?;
         if let MigrateCommand::Up = command {
             database::migrate(&db, &product.schema).await?;
         }

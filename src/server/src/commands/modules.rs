@@ -43,8 +43,16 @@ pub(super) async fn modules(product: &Product, inputs: &Inputs, json: bool) -> E
         Ok(Some(answer)) => {
             for module in answer["modules"].as_array().into_iter().flatten() {
                 let text = |key: &str| module[key].as_str().unwrap_or_default().to_string();
-                let reason = module["reason"].as_str().map(|reason| format!(": {reason}")).unwrap_or_default();
-                println!("{:<14} {:<12} {}{reason}", text("id"), text("state"), text("summary"));
+                let reason = module["reason"]
+                    .as_str()
+                    .map(|reason| format!(": {reason}"))
+                    .unwrap_or_default();
+                println!(
+                    "{:<14} {:<12} {}{reason}",
+                    text("id"),
+                    text("state"),
+                    text("summary")
+                );
             }
         }
         Ok(None) if json => pretty(&json!({ "running": false, "catalogue": catalogue(product) })),
@@ -61,19 +69,27 @@ pub(super) async fn modules(product: &Product, inputs: &Inputs, json: bool) -> E
 
 pub(super) async fn why(product: &Product, inputs: &Inputs, id: &str, json: bool) -> Exit {
     let Some(listed) = product.catalogue.get(id) else {
-        eprintln!("there is no module `{id}`; there are: {}", product.catalogue.ids().join(", "));
+        eprintln!(
+            "there is no module `{id}`; there are: {}",
+            product.catalogue.ids().join(", ")
+        );
         return Exit::Refused;
     };
     let running = match ask(product, inputs, Ask::Modules).await {
         Ok(answer) => answer.and_then(|answer| {
-            answer["modules"].as_array()?.iter().find(|module| module["id"] == id).cloned()
+            answer["modules"]
+                .as_array()?
+                .iter()
+                .find(|module| module["id"] == id)
+                .cloned()
         }),
         Err(exit) => return exit,
     };
-    let setting = product
-        .load(inputs)
-        .ok()
-        .and_then(|loaded| config::explain(&loaded, Some(&format!("modules.{id}"))).into_iter().next());
+    let setting = product.load(inputs).ok().and_then(|loaded| {
+        config::explain(&loaded, Some(&format!("modules.{id}")))
+            .into_iter()
+            .next()
+    });
     let ports: Vec<Value> = listed
         .manifest
         .requires
@@ -82,7 +98,9 @@ pub(super) async fn why(product: &Product, inputs: &Inputs, id: &str, json: bool
         .collect();
     let dependents = product.catalogue.dependents(id, &|_| true);
     if json {
-        pretty(&json!({ "id": id, "running": running, "setting": setting, "requires": ports, "required_by": dependents }));
+        pretty(
+            &json!({ "id": id, "running": running, "setting": setting, "requires": ports, "required_by": dependents }),
+        );
         return Exit::Ok;
     }
     match &running {

@@ -11,7 +11,10 @@ pub(super) fn document(product: &Product, inputs: &Inputs, modules: Option<Vec<S
         Some(modules) => {
             for id in &modules {
                 if product.catalogue.get(id).is_none() {
-                    eprintln!("there is no module `{id}`; there are: {}", product.catalogue.ids().join(", "));
+                    eprintln!(
+                        "there is no module `{id}`; there are: {}",
+                        product.catalogue.ids().join(", ")
+                    );
                     return Exit::Refused;
                 }
             }

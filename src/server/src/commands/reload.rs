@@ -32,7 +32,10 @@ pub(super) async fn reload(product: &Product, inputs: &Inputs, json: bool) -> Ex
             report["generation"], report["prepare_ms"], report["commit_ms"], report["drain_ms"]
         );
         for (module, reason) in report["failed"].as_object().into_iter().flatten() {
-            println!("! {module} did not come up: {}", reason.as_str().unwrap_or_default());
+            println!(
+                "! {module} did not come up: {}",
+                reason.as_str().unwrap_or_default()
+            );
         }
     }
     Exit::Ok

@@ -53,5 +53,9 @@ pub(super) async fn serve(product: Product, inputs: Inputs) -> Exit {
             }
         }
     }
-    if server.stop().await { Exit::Ok } else { Exit::Unclean }
+    if server.stop().await {
+        Exit::Ok
+    } else {
+        Exit::Unclean
+    }
 }

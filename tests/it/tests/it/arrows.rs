@@ -30,13 +30,25 @@ fn the_arrows_between_crates_run_as_drawn() {
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .expect("cargo metadata");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let metadata: Value = serde_json::from_slice(&output.stdout).expect("JSON");
 
-    let set = |names: &[&str]| names.iter().map(|name| format!("filament-{name}")).collect::<BTreeSet<_>>();
+    let set = |names: &[&str]| {
+        names
+            .iter()
+            .map(|name| format!("filament-{name}"))
+            .collect::<BTreeSet<_>>()
+    };
     assert_eq!(known_to(&metadata, "filament-protocol"), set(&[]));
     assert_eq!(known_to(&metadata, "filament-kernel"), set(&["protocol"]));
-    assert_eq!(known_to(&metadata, "filament-host"), set(&["kernel", "protocol"]));
+    assert_eq!(
+        known_to(&metadata, "filament-host"),
+        set(&["kernel", "protocol"])
+    );
     assert_eq!(known_to(&metadata, "filament-migration"), set(&[]));
 
     let modules: BTreeSet<String> = metadata["packages"]
@@ -56,6 +68,9 @@ fn the_arrows_between_crates_run_as_drawn() {
         let known = known_to(&metadata, module);
         assert!(known.is_subset(&below), "{module} knows {known:?}");
     }
-    let server: BTreeSet<String> = set(&["host", "kernel", "migration"]).union(&modules).cloned().collect();
+    let server: BTreeSet<String> = set(&["host", "kernel", "migration"])
+        .union(&modules)
+        .cloned()
+        .collect();
     assert_eq!(known_to(&metadata, "filament-server"), server);
 }

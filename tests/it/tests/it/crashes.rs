@@ -20,127 +20,157 @@ const CLIENTS: usize = 32;
 const MESSAGES: usize = 10_000;
 const KILLS: usize = 10;
 
-on_both_databases!(ten_kills_among_ten_thousand_messages_lose_and_double_none, async |backend| {
-    let mut server = Server::start(backend).await;
-    let ada = Person::register(&server, "ada").await;
-    let guild = ada.found_guild("engines", Visibility::Public).await;
-    let channel = ada.open_channel(&guild, "general").await;
-    let path = format!("/guilds/{}/channels/{}/messages", guild.guild_id, channel.channel_id);
-    let addr = server.addr();
+on_both_databases!(
+    ten_kills_among_ten_thousand_messages_lose_and_double_none,
+    async |backend| {
+        let mut server = Server::start(backend).await;
+        let ada = Person::register(&server, "ada").await;
+        let guild = ada.found_guild("engines", Visibility::Public).await;
+        let channel = ada.open_channel(&guild, "general").await;
+        let path = format!(
+            "/guilds/{}/channels/{}/messages",
+            guild.guild_id, channel.channel_id
+        );
+        let addr = server.addr();
 
-    // What each client had acknowledged, in its order: content -> message id.
-    let acknowledged: Arc<Mutex<Vec<Vec<(String, String)>>>> = Arc::new(Mutex::new(vec![Vec::new(); CLIENTS]));
-    let sent = Arc::new(AtomicUsize::new(0));
-    let total = Arc::new(AtomicUsize::new(0));
-    let mut clients = JoinSet::new();
-    for client in 0..CLIENTS {
-        let (sent, total, acknowledged) = (sent.clone(), total.clone(), acknowledged.clone());
-        let (path, token) = (path.clone(), ada.session.access_token.clone());
-        clients.spawn(async move {
-            let mut http = None;
-            while total.load(Ordering::SeqCst) < MESSAGES {
-                let Some(connection) = &mut http else {
-                    match Http::connect(addr).await {
-                        Ok(connection) => http = Some(connection),
-                        Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+        // What each client had acknowledged, in its order: content -> message id.
+        let acknowledged: Arc<Mutex<Vec<Vec<(String, String)>>>> =
+            Arc::new(Mutex::new(vec![Vec::new(); CLIENTS]));
+        let sent = Arc::new(AtomicUsize::new(0));
+        let total = Arc::new(AtomicUsize::new(0));
+        let mut clients = JoinSet::new();
+        for client in 0..CLIENTS {
+            let (sent, total, acknowledged) = (sent.clone(), total.clone(), acknowledged.clone());
+            let (path, token) = (path.clone(), ada.session.access_token.clone());
+            clients.spawn(async move {
+                let mut http = None;
+                while total.load(Ordering::SeqCst) < MESSAGES {
+                    let Some(connection) = &mut http else {
+                        match Http::connect(addr).await {
+                            Ok(connection) => http = Some(connection),
+                            Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+                        }
+                        continue;
+                    };
+                    let content = format!("{client}-{}", sent.fetch_add(1, Ordering::SeqCst));
+                    let body = json!({ "content": content }).to_string();
+                    match connection
+                        .call(&request("POST", &path, Some(&token), Some(&body)))
+                        .await
+                    {
+                        Ok((200, body)) => {
+                            let message: Value = serde_json::from_slice(&body).expect("JSON");
+                            let id = message["message_id"].as_str().expect("id").to_string();
+                            acknowledged.lock().await[client].push((content, id));
+                            total.fetch_add(1, Ordering::SeqCst);
+                        }
+                        Ok((503 | 408, _)) => {}
+                        Ok((status, body)) => {
+                            panic!("{status}: {}", String::from_utf8_lossy(&body))
+                        }
+                        Err(_) => http = None,
                     }
-                    continue;
-                };
-                let content = format!("{client}-{}", sent.fetch_add(1, Ordering::SeqCst));
-                let body = json!({ "content": content }).to_string();
-                match connection.call(&request("POST", &path, Some(&token), Some(&body))).await {
-                    Ok((200, body)) => {
-                        let message: Value = serde_json::from_slice(&body).expect("JSON");
-                        let id = message["message_id"].as_str().expect("id").to_string();
-                        acknowledged.lock().await[client].push((content, id));
-                        total.fetch_add(1, Ordering::SeqCst);
-                    }
-                    Ok((503 | 408, _)) => {}
-                    Ok((status, body)) => panic!("{status}: {}", String::from_utf8_lossy(&body)),
-                    Err(_) => http = None,
                 }
+            });
+        }
+        for kill in 1..=KILLS {
+            while total.load(Ordering::SeqCst) < kill * MESSAGES / (KILLS + 1) {
+                tokio::time::sleep(Duration::from_millis(2)).await;
             }
-        });
-    }
-    for kill in 1..=KILLS {
-        while total.load(Ordering::SeqCst) < kill * MESSAGES / (KILLS + 1) {
-            tokio::time::sleep(Duration::from_millis(2)).await;
+            server.kill9();
+            server.start_again().await;
         }
-        server.kill9();
-        server.start_again().await;
-    }
-    while let Some(done) = clients.join_next().await {
-        done.expect("a client");
-    }
+        while let Some(done) = clients.join_next().await {
+            done.expect("a client");
+        }
 
-    // The whole history, newest first.
-    let mut history: Vec<(String, String)> = Vec::new();
-    let mut http = Http::connect(addr).await.expect("connect");
-    let mut before = String::new();
-    loop {
-        let page = request("GET", &format!("{path}?limit=100{before}"), Some(&ada.session.access_token), None);
-        let (status, body) = http.call(&page).await.expect("history");
-        assert_eq!(status, 200);
-        let page: Value = serde_json::from_slice(&body).expect("JSON");
-        for message in page["messages"].as_array().expect("messages") {
-            let text = |key: &str| message[key].as_str().expect(key).to_string();
-            history.push((text("content"), text("message_id")));
+        // The whole history, newest first.
+        let mut history: Vec<(String, String)> = Vec::new();
+        let mut http = Http::connect(addr).await.expect("connect");
+        let mut before = String::new();
+        loop {
+            let page = request(
+                "GET",
+                &format!("{path}?limit=100{before}"),
+                Some(&ada.session.access_token),
+                None,
+            );
+            let (status, body) = http.call(&page).await.expect("history");
+            assert_eq!(status, 200);
+            let page: Value = serde_json::from_slice(&body).expect("JSON");
+            for message in page["messages"].as_array().expect("messages") {
+                let text = |key: &str| message[key].as_str().expect(key).to_string();
+                history.push((text("content"), text("message_id")));
+            }
+            match page["next_before"].as_str() {
+                Some(next) => before = format!("&before={next}"),
+                None => break,
+            }
         }
-        match page["next_before"].as_str() {
-            Some(next) => before = format!("&before={next}"),
-            None => break,
-        }
-    }
-    history.reverse();
+        history.reverse();
 
-    let ids: BTreeSet<&String> = history.iter().map(|(_, id)| id).collect();
-    let contents: BTreeSet<&String> = history.iter().map(|(content, _)| content).collect();
-    assert_eq!((ids.len(), contents.len()), (history.len(), history.len()), "nothing is there twice");
-    let place: BTreeMap<(&str, &str), usize> = history
-        .iter()
-        .enumerate()
-        .map(|(place, (content, id))| ((content.as_str(), id.as_str()), place))
-        .collect();
-    let acknowledged = acknowledged.lock().await;
-    let mut found = 0;
-    for mine in acknowledged.iter() {
-        let places: Vec<usize> = mine
+        let ids: BTreeSet<&String> = history.iter().map(|(_, id)| id).collect();
+        let contents: BTreeSet<&String> = history.iter().map(|(content, _)| content).collect();
+        assert_eq!(
+            (ids.len(), contents.len()),
+            (history.len(), history.len()),
+            "nothing is there twice"
+        );
+        let place: BTreeMap<(&str, &str), usize> = history
             .iter()
-            .map(|(content, id)| {
-                *place
-                    .get(&(content.as_str(), id.as_str()))
-                    .unwrap_or_else(|| panic!("{content} ({id}) was acknowledged and is lost"))
-            })
+            .enumerate()
+            .map(|(place, (content, id))| ((content.as_str(), id.as_str()), place))
             .collect();
-        assert!(places.windows(2).all(|pair| pair[0] < pair[1]), "in the order of acknowledgement");
-        found += places.len();
+        let acknowledged = acknowledged.lock().await;
+        let mut found = 0;
+        for mine in acknowledged.iter() {
+            let places: Vec<usize> = mine
+                .iter()
+                .map(|(content, id)| {
+                    *place
+                        .get(&(content.as_str(), id.as_str()))
+                        .unwrap_or_else(|| panic!("{content} ({id}) was acknowledged and is lost"))
+                })
+                .collect();
+            assert!(
+                places.windows(2).all(|pair| pair[0] < pair[1]),
+                "in the order of acknowledgement"
+            );
+            found += places.len();
+        }
+        assert!(found >= MESSAGES);
     }
-    assert!(found >= MESSAGES);
-});
+);
 
-on_both_databases!(a_stop_by_signal_says_come_back_and_ends_with_zero, async |backend| {
-    let mut server = Server::start(backend).await;
-    let ada = Person::register(&server, "ada").await;
-    let guild = ada.found_guild("engines", Visibility::Public).await;
-    let channel = ada.open_channel(&guild, "general").await;
-    let mut ears = ada.listen().await;
-    let said = ada.say(&guild, &channel, "last words").await;
-    let status = server.terminate().await;
-    assert_eq!(status.code(), Some(0), "{}", server.log());
-    let closed = ears.closed().await;
-    assert_eq!(closed.code, 1001);
-    assert!(!closed.reason.is_empty());
-    server.start_again().await;
-    // Tokens issued before are still good.
-    assert_eq!(ada.history(&guild, &channel).await, [said]);
-});
+on_both_databases!(
+    a_stop_by_signal_says_come_back_and_ends_with_zero,
+    async |backend| {
+        let mut server = Server::start(backend).await;
+        let ada = Person::register(&server, "ada").await;
+        let guild = ada.found_guild("engines", Visibility::Public).await;
+        let channel = ada.open_channel(&guild, "general").await;
+        let mut ears = ada.listen().await;
+        let said = ada.say(&guild, &channel, "last words").await;
+        let status = server.terminate().await;
+        assert_eq!(status.code(), Some(0), "{}", server.log());
+        let closed = ears.closed().await;
+        assert_eq!(closed.code, 1001);
+        assert!(!closed.reason.is_empty());
+        server.start_again().await;
+        // Tokens issued before are still good.
+        assert_eq!(ada.history(&guild, &channel).await, [said]);
+    }
+);
 
-on_both_databases!(requests_under_way_are_finished_before_a_stop, async |backend| {
-    let mut server = Server::start(backend).await;
-    let api = server.api();
-    let slow = tokio::spawn(async move { api.get("/slow?wait_ms=700").await });
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    let status = server.terminate().await;
-    assert_eq!(status.code(), Some(0));
-    slow.await.expect("the request").expect(200);
-});
+on_both_databases!(
+    requests_under_way_are_finished_before_a_stop,
+    async |backend| {
+        let mut server = Server::start(backend).await;
+        let api = server.api();
+        let slow = tokio::spawn(async move { api.get("/slow?wait_ms=700").await });
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let status = server.terminate().await;
+        assert_eq!(status.code(), Some(0));
+        slow.await.expect("the request").expect(200);
+    }
+);

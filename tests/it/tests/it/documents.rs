@@ -24,17 +24,31 @@ fn subsets(ids: &[&'static str]) -> Vec<BTreeSet<&'static str>> {
 
 /// What an OpenAPI 3.0 document must have (specification 3.0.3, sections 4.7.1 to 4.7.17), as far as it concerns generators.
 fn assert_valid(document: &Value) {
-    assert!(document["openapi"].as_str().is_some_and(|version| version.starts_with("3.0.")));
+    assert!(
+        document["openapi"]
+            .as_str()
+            .is_some_and(|version| version.starts_with("3.0."))
+    );
     assert!(document["info"]["title"].is_string() && document["info"]["version"].is_string());
     let mut ids = BTreeSet::new();
     let schemas = &document["components"]["schemas"];
     for (path, item) in document["paths"].as_object().expect("paths") {
         assert!(path.starts_with('/'));
         for (method, operation) in item.as_object().expect("path item") {
-            let id = operation["operationId"].as_str().unwrap_or_else(|| panic!("{method} {path} has no operationId"));
+            let id = operation["operationId"]
+                .as_str()
+                .unwrap_or_else(|| panic!("{method} {path} has no operationId"));
             assert!(ids.insert(id), "{id} stands there twice");
-            assert!(operation["summary"].as_str().is_some_and(|s| !s.is_empty()), "{id} has no summary");
-            assert!(operation["responses"].as_object().is_some_and(|r| !r.is_empty()), "{id} answers nothing");
+            assert!(
+                operation["summary"].as_str().is_some_and(|s| !s.is_empty()),
+                "{id} has no summary"
+            );
+            assert!(
+                operation["responses"]
+                    .as_object()
+                    .is_some_and(|r| !r.is_empty()),
+                "{id} answers nothing"
+            );
             let declared: BTreeSet<&str> = operation["parameters"]
                 .as_array()
                 .into_iter()
@@ -49,14 +63,23 @@ fn assert_valid(document: &Value) {
             assert_eq!(declared, templated, "{id}'s path parameters");
             for scheme in operation["security"].as_array().into_iter().flatten() {
                 for name in scheme.as_object().into_iter().flat_map(|one| one.keys()) {
-                    assert!(document["components"]["securitySchemes"][name].is_object(), "{name}");
+                    assert!(
+                        document["components"]["securitySchemes"][name].is_object(),
+                        "{name}"
+                    );
                 }
             }
         }
     }
     let text = document.to_string();
-    for reference in text.split("\"$ref\":\"").skip(1).filter_map(|rest| rest.split('"').next()) {
-        let name = reference.strip_prefix("#/components/schemas/").expect("a local reference");
+    for reference in text
+        .split("\"$ref\":\"")
+        .skip(1)
+        .filter_map(|rest| rest.split('"').next())
+    {
+        let name = reference
+            .strip_prefix("#/components/schemas/")
+            .expect("a local reference");
         assert!(schemas[name].is_object(), "{reference} leads nowhere");
     }
     assert!(!text.contains("charset"), "media types are plain");
@@ -70,17 +93,27 @@ async fn every_legal_set_of_modules_boots_with_the_document_that_the_command_pri
         let list = set.iter().copied().collect::<Vec<_>>().join(",");
         let mut builder = Server::builder(Backend::Sqlite).binary("notes_server");
         for id in catalogue.ids() {
-            builder = builder.env(&format!("FILAMENT_MODULES__{}", id.to_uppercase()), set.contains(id));
+            builder = builder.env(
+                &format!("FILAMENT_MODULES__{}", id.to_uppercase()),
+                set.contains(id),
+            );
         }
         let mut server = builder.prepare().await;
         let missing = catalogue.missing(&|id| set.contains(id));
         if !missing.is_empty() {
             let refused = server.cli(&["serve"]).await.expect(78);
             for one in &missing {
-                assert!(refused.stderr.contains(&one.to_string()), "{list}: {}", refused.stderr);
+                assert!(
+                    refused.stderr.contains(&one.to_string()),
+                    "{list}: {}",
+                    refused.stderr
+                );
             }
             if !list.is_empty() {
-                server.cli(&["openapi", "--modules", &list]).await.expect(78);
+                server
+                    .cli(&["openapi", "--modules", &list])
+                    .await
+                    .expect(78);
             }
             continue;
         }
@@ -89,8 +122,14 @@ async fn every_legal_set_of_modules_boots_with_the_document_that_the_command_pri
         let answer = server.api().get("/openapi.json").await.expect(200);
         assert_valid(&answer.body);
         let printed = server.cli(&["openapi"]).await.expect(0);
-        assert_eq!(printed.stdout, answer.text, "{list}: printed and served differ");
-        let mut expected: BTreeSet<String> = openapi::operations(&filament_host::http::system_document()).into_iter().collect();
+        assert_eq!(
+            printed.stdout, answer.text,
+            "{list}: printed and served differ"
+        );
+        let mut expected: BTreeSet<String> =
+            openapi::operations(&filament_host::http::system_document())
+                .into_iter()
+                .collect();
         for one in catalogue.iter().filter(|one| set.contains(one.manifest.id)) {
             expected.extend(one.manifest.routes.iter().map(ToString::to_string));
         }

@@ -35,7 +35,9 @@ async fn a_half_sent_request_is_ended_and_an_idle_connection_is_kept() {
 
     let mut idle = TcpStream::connect(server.addr()).await.expect("connect");
     tokio::time::sleep(Duration::from_millis(2500)).await;
-    idle.write_all(b"GET /health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.expect("send");
+    idle.write_all(b"GET /health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        .await
+        .expect("send");
     let mut answer = String::new();
     idle.read_to_string(&mut answer).await.expect("read");
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
@@ -43,9 +45,16 @@ async fn a_half_sent_request_is_ended_and_an_idle_connection_is_kept() {
 
 #[tokio::test]
 async fn a_body_over_the_limit_is_refused_while_it_is_read_and_also_without_a_length() {
-    let server = Server::builder(Backend::Sqlite).env("FILAMENT_HTTP__MAX_JSON_BODY_BYTES", 2000).start().await;
+    let server = Server::builder(Backend::Sqlite)
+        .env("FILAMENT_HTTP__MAX_JSON_BODY_BYTES", 2000)
+        .start()
+        .await;
     let long = json!({ "message": "x".repeat(3000) });
-    server.api().post("/echo", &long).await.expect_error(413, "payload_too_large");
+    server
+        .api()
+        .post("/echo", &long)
+        .await
+        .expect_error(413, "payload_too_large");
     let short = json!({ "message": "x".repeat(1000) });
     server.api().post("/echo", &short).await.expect(200);
 
@@ -56,7 +65,10 @@ async fn a_body_over_the_limit_is_refused_while_it_is_read_and_also_without_a_le
         chunked.push_str(&format!("400\r\n{}\r\n", "x".repeat(0x400)));
     }
     let answer = exchange(&server, chunked.as_bytes()).await;
-    assert!(answer.starts_with("HTTP/1.1 413") && answer.contains("payload_too_large"), "{answer}");
+    assert!(
+        answer.starts_with("HTTP/1.1 413") && answer.contains("payload_too_large"),
+        "{answer}"
+    );
 }
 
 #[tokio::test]
@@ -64,29 +76,65 @@ async fn every_failure_has_the_same_shape_also_those_of_the_framework() {
     let server = Server::start(Backend::Sqlite).await;
     let api = server.api();
     api.get("/nowhere").await.expect_error(404, "not_found");
-    let wrong_method = api.delete("/echo").await.expect_error(405, "method_not_allowed");
+    let wrong_method = api
+        .delete("/echo")
+        .await
+        .expect_error(405, "method_not_allowed");
     assert_eq!(wrong_method.header("allow"), "POST");
-    api.post("/echo", json!({ "message": "" })).await.expect_error(400, "invalid_request");
-    let unknown = api.post("/echo", json!({ "message": "x", "to": "y" })).await.expect_error(400, "invalid_request");
+    api.post("/echo", json!({ "message": "" }))
+        .await
+        .expect_error(400, "invalid_request");
+    let unknown = api
+        .post("/echo", json!({ "message": "x", "to": "y" }))
+        .await
+        .expect_error(400, "invalid_request");
     assert!(unknown.message().contains("to"), "{}", unknown.message());
-    api.get("/slow?wait_ms=never").await.expect_error(400, "invalid_request");
-    api.get("/auth/me").await.expect_error(401, "invalid_credentials");
-    api.with_token("v4.local.nonsense").get("/auth/me").await.expect_error(401, "invalid_credentials");
+    api.get("/slow?wait_ms=never")
+        .await
+        .expect_error(400, "invalid_request");
+    api.get("/auth/me")
+        .await
+        .expect_error(401, "invalid_credentials");
+    api.with_token("v4.local.nonsense")
+        .get("/auth/me")
+        .await
+        .expect_error(401, "invalid_credentials");
     for (body, content_type, expected) in [
         ("{\"message\":", "application/json", "HTTP/1.1 400"),
-        ("{\"message\":\"a\",\"message\":\"b\"}", "application/json", "HTTP/1.1 400"),
-        ("{\"message\":\"\\u0000\"}", "application/json", "HTTP/1.1 400"),
-        ("{\"message\":\"\\ud800\"}", "application/json", "HTTP/1.1 400"),
-        ("message=x", "application/x-www-form-urlencoded", "HTTP/1.1 415"),
+        (
+            "{\"message\":\"a\",\"message\":\"b\"}",
+            "application/json",
+            "HTTP/1.1 400",
+        ),
+        (
+            "{\"message\":\"\\u0000\"}",
+            "application/json",
+            "HTTP/1.1 400",
+        ),
+        (
+            "{\"message\":\"\\ud800\"}",
+            "application/json",
+            "HTTP/1.1 400",
+        ),
+        (
+            "message=x",
+            "application/x-www-form-urlencoded",
+            "HTTP/1.1 415",
+        ),
     ] {
         let request = format!(
             "POST /echo HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: {content_type}\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
         );
         let answer = exchange(&server, request.as_bytes()).await;
-        assert!(answer.starts_with(expected) && answer.contains("\"request_id\""), "{body}: {answer}");
+        assert!(
+            answer.starts_with(expected) && answer.contains("\"request_id\""),
+            "{body}: {answer}"
+        );
     }
-    api.post("/echo", json!({ "message": "hello" })).await.expect(200);
+    api.post("/echo", json!({ "message": "hello" }))
+        .await
+        .expect(200);
 }
 
 #[tokio::test]
@@ -108,7 +156,11 @@ async fn limits_are_true_rates_by_address_and_announce_themselves() {
         assert!(allowed < 80, "no limit");
     };
     assert!((60..=66).contains(&allowed), "{allowed} at once");
-    assert_eq!(refused.header("retry-after"), "1", "one more after a second, not after a minute");
+    assert_eq!(
+        refused.header("retry-after"),
+        "1",
+        "one more after a second, not after a minute"
+    );
     tokio::time::sleep(Duration::from_millis(1100)).await;
     assert_eq!(api.get("/nowhere").await.status, 404);
     server.api().get("/health").await.expect(200);
@@ -122,12 +174,22 @@ async fn a_forwarded_address_counts_only_from_a_configured_proxy() {
             let request = format!(
                 "GET /nowhere HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx-forwarded-for: 198.51.100.{n}\r\n\r\n"
             );
-            allowed += u32::from(exchange(server, request.as_bytes()).await.starts_with("HTTP/1.1 404"));
+            allowed += u32::from(
+                exchange(server, request.as_bytes())
+                    .await
+                    .starts_with("HTTP/1.1 404"),
+            );
         }
         allowed
     };
-    let open = Server::builder(Backend::Sqlite).env("FILAMENT_RATE_LIMIT_REQUESTS_PER_MINUTE", 10).start().await;
-    assert!(count(&open).await <= 12, "who forges the header gains nothing");
+    let open = Server::builder(Backend::Sqlite)
+        .env("FILAMENT_RATE_LIMIT_REQUESTS_PER_MINUTE", 10)
+        .start()
+        .await;
+    assert!(
+        count(&open).await <= 12,
+        "who forges the header gains nothing"
+    );
     let behind = Server::builder(Backend::Sqlite)
         .env("FILAMENT_RATE_LIMIT_REQUESTS_PER_MINUTE", 10)
         .env("FILAMENT_TRUSTED_PROXY_CIDRS", "127.0.0.0/8")
@@ -142,7 +204,11 @@ async fn figures_are_for_configured_networks_only() {
         .env("FILAMENT_HTTP__METRICS_ALLOWED_CIDRS", "10.0.0.0/8")
         .start()
         .await;
-    server.api().get("/metrics").await.expect_error(403, "forbidden");
+    server
+        .api()
+        .get("/metrics")
+        .await
+        .expect_error(403, "forbidden");
     let open = Server::start(Backend::Sqlite).await;
     let text = open.api().get("/metrics").await.expect(200).text;
     assert!(text.contains("filament_generation"), "{text}");
@@ -152,55 +218,98 @@ async fn figures_are_for_configured_networks_only() {
 async fn long_answers_are_compressed_for_those_who_accept_it() {
     let server = Server::start(Backend::Sqlite).await;
     for coding in ["zstd", "br", "gzip"] {
-        let request = format!("GET /openapi.json HTTP/1.1\r\nhost: x\r\nconnection: close\r\naccept-encoding: {coding}\r\n\r\n");
+        let request = format!(
+            "GET /openapi.json HTTP/1.1\r\nhost: x\r\nconnection: close\r\naccept-encoding: {coding}\r\n\r\n"
+        );
         let answer = exchange(&server, request.as_bytes()).await;
-        assert!(answer.contains(&format!("content-encoding: {coding}")), "{coding}: {}", answer.lines().next().unwrap_or(""));
+        assert!(
+            answer.contains(&format!("content-encoding: {coding}")),
+            "{coding}: {}",
+            answer.lines().next().unwrap_or("")
+        );
         assert!(answer.to_lowercase().contains("vary: accept-encoding"));
     }
-    let plain = exchange(&server, b"GET /openapi.json HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
+    let plain = exchange(
+        &server,
+        b"GET /openapi.json HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
+    )
+    .await;
     assert!(!plain.contains("content-encoding"));
 }
 
 #[tokio::test]
 async fn no_token_and_no_query_string_reaches_the_log() {
-    let server = Server::builder(Backend::Sqlite).env("FILAMENT_LOG__LEVEL", "trace").start().await;
+    let server = Server::builder(Backend::Sqlite)
+        .env("FILAMENT_LOG__LEVEL", "trace")
+        .start()
+        .await;
     let ada = Person::register(&server, "ada").await;
-    server.api().get("/slow?wait_ms=1&secret=in-the-query").await;
+    server
+        .api()
+        .get("/slow?wait_ms=1&secret=in-the-query")
+        .await;
     let _ears = filament_test_support::GatewayClient::connect_by_query(&ada.api).await;
     let log = server.log();
-    assert!(log.contains("/gateway/ws") && log.contains("/slow"), "{log}");
-    for secret in ["in-the-query", &ada.session.access_token, &ada.session.refresh_token, "access_token="] {
+    assert!(
+        log.contains("/gateway/ws") && log.contains("/slow"),
+        "{log}"
+    );
+    for secret in [
+        "in-the-query",
+        &ada.session.access_token,
+        &ada.session.refresh_token,
+        "access_token=",
+    ] {
         assert!(!log.contains(secret), "{secret} is in the log");
     }
 }
 
-on_both_databases!(a_production_server_starts_with_what_the_deployment_guide_names, async |backend: Backend| {
-    if backend == Backend::Sqlite {
-        // Refused: see the stories about configuration.
-        return;
+on_both_databases!(
+    a_production_server_starts_with_what_the_deployment_guide_names,
+    async |backend: Backend| {
+        if backend == Backend::Sqlite {
+            // Refused: see the stories about configuration.
+            return;
+        }
+        let attachments = tempfile::tempdir().expect("a folder");
+        let server = Server::builder(backend)
+            .env("FILAMENT_PROFILE", "production")
+            .env("FILAMENT_ATTACHMENT_ROOT", attachments.path().display())
+            .env("FILAMENT_LIVEKIT_API_KEY", "key")
+            .env("FILAMENT_LIVEKIT_API_SECRET", "a secret of livekit")
+            .env("FILAMENT_LIVEKIT_URL", "ws://livekit:7880")
+            .start()
+            .await;
+        let ada = Person::register(&server, "ada").await;
+        ada.api.get("/auth/me").await.expect(200);
+        let log = server.log();
+        let line = log
+            .lines()
+            .find(|line| line.starts_with('{'))
+            .expect("a line of JSON");
+        let line: Value = serde_json::from_str(line).expect("JSON");
+        assert!(
+            line["level"].is_string() && line["timestamp"].is_string(),
+            "{line}"
+        );
+        assert!(!log.contains("a secret of livekit"));
     }
-    let attachments = tempfile::tempdir().expect("a folder");
-    let server = Server::builder(backend)
-        .env("FILAMENT_PROFILE", "production")
-        .env("FILAMENT_ATTACHMENT_ROOT", attachments.path().display())
-        .env("FILAMENT_LIVEKIT_API_KEY", "key")
-        .env("FILAMENT_LIVEKIT_API_SECRET", "a secret of livekit")
-        .env("FILAMENT_LIVEKIT_URL", "ws://livekit:7880")
-        .start()
-        .await;
-    let ada = Person::register(&server, "ada").await;
-    ada.api.get("/auth/me").await.expect(200);
-    let log = server.log();
-    let line = log.lines().find(|line| line.starts_with('{')).expect("a line of JSON");
-    let line: Value = serde_json::from_str(line).expect("JSON");
-    assert!(line["level"].is_string() && line["timestamp"].is_string(), "{line}");
-    assert!(!log.contains("a secret of livekit"));
-});
+);
 
 #[tokio::test]
 async fn the_page_of_swagger_ui_follows_the_live_document_and_fetches_nothing_from_elsewhere() {
     let server = Server::start(Backend::Sqlite).await;
-    let page = exchange(&server, b"GET /docs HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await;
-    assert!(page.contains("url: url") && page.contains("'/openapi.json'"), "the page reads the live document");
-    assert!(!page.contains("src=\"http") && !page.contains("href=\"http"), "nothing from elsewhere");
+    let page = exchange(
+        &server,
+        b"GET /docs HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
+    )
+    .await;
+    assert!(
+        page.contains("url: url") && page.contains("'/openapi.json'"),
+        "the page reads the live document"
+    );
+    assert!(
+        !page.contains("src=\"http") && !page.contains("href=\"http"),
+        "nothing from elsewhere"
+    );
 }

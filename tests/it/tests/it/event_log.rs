@@ -72,7 +72,11 @@ impl Change for Say {
             .map(|say| {
                 Ok(Applied {
                     output: say.text.clone(),
-                    events: vec![NewEvent::new(Stream::Guild(say.guild), "said", &json!({ "text": say.text }))?],
+                    events: vec![NewEvent::new(
+                        Stream::Guild(say.guild),
+                        "said",
+                        &json!({ "text": say.text }),
+                    )?],
                 })
             })
             .collect()
@@ -83,51 +87,68 @@ impl Change for Say {
     }
 }
 
-on_both_databases!(numbers_are_gapless_and_in_the_order_of_delivery, async |backend| {
-    let Log { log, mut committed, _database, .. } = open(backend).await;
-    let ids = Ids::default();
-    let guilds: Vec<GuildId> = (0..3).map(|_| ids.next()).collect();
-    let seen = Arc::new(AtomicUsize::new(0));
-    let delivered = tokio::spawn(async move {
-        let mut by_stream: std::collections::BTreeMap<Stream, Vec<(i64, String)>> = Default::default();
-        let mut count = 0;
-        while count < 600 {
-            for (number, event) in committed.recv().await.expect("open") {
-                by_stream
-                    .entry(event.topic.stream)
-                    .or_default()
-                    .push((number, event.data.to_string()));
-                count += 1;
+on_both_databases!(
+    numbers_are_gapless_and_in_the_order_of_delivery,
+    async |backend| {
+        let Log {
+            log,
+            mut committed,
+            _database,
+            ..
+        } = open(backend).await;
+        let ids = Ids::default();
+        let guilds: Vec<GuildId> = (0..3).map(|_| ids.next()).collect();
+        let seen = Arc::new(AtomicUsize::new(0));
+        let delivered = tokio::spawn(async move {
+            let mut by_stream: std::collections::BTreeMap<Stream, Vec<(i64, String)>> =
+                Default::default();
+            let mut count = 0;
+            while count < 600 {
+                for (number, event) in committed.recv().await.expect("open") {
+                    by_stream
+                        .entry(event.topic.stream)
+                        .or_default()
+                        .push((number, event.data.to_string()));
+                    count += 1;
+                }
             }
-        }
-        by_stream
-    });
-    let mut writers = tokio::task::JoinSet::new();
-    for writer in 0..20 {
-        let (log, guild, seen) = (log.clone(), guilds[writer % 3], seen.clone());
-        writers.spawn(async move {
-            for n in 0..30 {
-                let text = format!("{writer}-{n}");
-                let say = Say { guild, text: text.clone(), fails: false, seen: seen.clone() };
-                assert_eq!(log.commit(say).await.expect("committed"), text);
-            }
+            by_stream
         });
+        let mut writers = tokio::task::JoinSet::new();
+        for writer in 0..20 {
+            let (log, guild, seen) = (log.clone(), guilds[writer % 3], seen.clone());
+            writers.spawn(async move {
+                for n in 0..30 {
+                    let text = format!("{writer}-{n}");
+                    let say = Say {
+                        guild,
+                        text: text.clone(),
+                        fails: false,
+                        seen: seen.clone(),
+                    };
+                    assert_eq!(log.commit(say).await.expect("committed"), text);
+                }
+            });
+        }
+        while let Some(done) = writers.join_next().await {
+            done.expect("a writer");
+        }
+        assert_eq!(seen.load(Ordering::SeqCst), 600, "each is committed once");
+        let delivered = delivered.await.expect("delivery");
+        for guild in guilds {
+            let stream = Stream::Guild(guild);
+            let logged = log.read(stream, 0, 1000).await.expect("read");
+            assert_eq!(log.head(stream).await.expect("head"), logged.len() as i64);
+            let logged: Vec<(i64, String)> = logged
+                .into_iter()
+                .map(|e| (e.number, e.data.to_string()))
+                .collect();
+            let numbers: Vec<i64> = logged.iter().map(|(number, _)| *number).collect();
+            assert_eq!(numbers, (1..=logged.len() as i64).collect::<Vec<_>>());
+            assert_eq!(delivered[&stream], logged, "delivery is the log");
+        }
     }
-    while let Some(done) = writers.join_next().await {
-        done.expect("a writer");
-    }
-    assert_eq!(seen.load(Ordering::SeqCst), 600, "each is committed once");
-    let delivered = delivered.await.expect("delivery");
-    for guild in guilds {
-        let stream = Stream::Guild(guild);
-        let logged = log.read(stream, 0, 1000).await.expect("read");
-        assert_eq!(log.head(stream).await.expect("head"), logged.len() as i64);
-        let logged: Vec<(i64, String)> = logged.into_iter().map(|e| (e.number, e.data.to_string())).collect();
-        let numbers: Vec<i64> = logged.iter().map(|(number, _)| *number).collect();
-        assert_eq!(numbers, (1..=logged.len() as i64).collect::<Vec<_>>());
-        assert_eq!(delivered[&stream], logged, "delivery is the log");
-    }
-});
+);
 
 on_both_databases!(a_change_that_fails_takes_nobody_with_it, async |backend| {
     let Log { log, _database, .. } = open(backend).await;
@@ -136,40 +157,61 @@ on_both_databases!(a_change_that_fails_takes_nobody_with_it, async |backend| {
     let all = (0..40).map(|n| {
         let (log, seen) = (log.clone(), seen.clone());
         async move {
-            let say = Say { guild, text: n.to_string(), fails: n % 10 == 3, seen };
+            let say = Say {
+                guild,
+                text: n.to_string(),
+                fails: n % 10 == 3,
+                seen,
+            };
             log.commit(say).await
         }
     });
     let results: Vec<_> = futures(all).await;
     let failed = results.iter().filter(|result| result.is_err()).count();
     assert_eq!((failed, seen.load(Ordering::SeqCst)), (4, 36));
-    assert_eq!(log.head(Stream::Guild(guild)).await.expect("head"), 36, "no number is lost on a failure");
+    assert_eq!(
+        log.head(Stream::Guild(guild)).await.expect("head"),
+        36,
+        "no number is lost on a failure"
+    );
 });
 
-on_both_databases!(a_caller_that_goes_away_does_not_undo_its_change, async |backend| {
-    let Log { log, db, _database, .. } = open(backend).await;
-    let guild: GuildId = Ids::default().next();
-    let seen = Arc::new(AtomicUsize::new(0));
-    let say = Say { guild, text: "still".into(), fails: false, seen: seen.clone() };
-    // The lock makes the writer wait, so that the caller is gone before its change is made.
-    let lock = db.begin().await.expect("a transaction");
-    let waiting = tokio::time::timeout(Duration::from_millis(20), log.commit(say));
-    let gave_up = waiting.await;
-    drop(lock);
-    for _ in 0..200 {
-        if seen.load(Ordering::SeqCst) == 1 {
-            break;
+on_both_databases!(
+    a_caller_that_goes_away_does_not_undo_its_change,
+    async |backend| {
+        let Log {
+            log, db, _database, ..
+        } = open(backend).await;
+        let guild: GuildId = Ids::default().next();
+        let seen = Arc::new(AtomicUsize::new(0));
+        let say = Say {
+            guild,
+            text: "still".into(),
+            fails: false,
+            seen: seen.clone(),
+        };
+        // The lock makes the writer wait, so that the caller is gone before its change is made.
+        let lock = db.begin().await.expect("a transaction");
+        let waiting = tokio::time::timeout(Duration::from_millis(20), log.commit(say));
+        let gave_up = waiting.await;
+        drop(lock);
+        for _ in 0..200 {
+            if seen.load(Ordering::SeqCst) == 1 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        assert_eq!(log.head(Stream::Guild(guild)).await.expect("head"), 1);
+        if backend == Backend::Sqlite {
+            assert!(gave_up.is_err(), "the caller had gone");
+        }
     }
-    assert_eq!(log.head(Stream::Guild(guild)).await.expect("head"), 1);
-    if backend == Backend::Sqlite {
-        assert!(gave_up.is_err(), "the caller had gone");
-    }
-});
+);
 
 /// Awaits all at once.
-async fn futures<T: Send + 'static>(all: impl Iterator<Item = impl Future<Output = T> + Send + 'static>) -> Vec<T> {
+async fn futures<T: Send + 'static>(
+    all: impl Iterator<Item = impl Future<Output = T> + Send + 'static>,
+) -> Vec<T> {
     let mut set = tokio::task::JoinSet::new();
     for one in all {
         set.spawn(one);

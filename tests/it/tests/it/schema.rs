@@ -14,7 +14,9 @@ use sea_orm::{ConnectionTrait, DbBackend, Statement};
 async fn table(db: &Database, name: &str) -> (BTreeMap<String, (ColumnKind, bool)>, Vec<String>) {
     let sqlite = db.backend() == DbBackend::Sqlite;
     let sql = if sqlite {
-        format!("SELECT name, type, \"notnull\" = 0 AS nullable, pk FROM pragma_table_info('{name}') ORDER BY pk")
+        format!(
+            "SELECT name, type, \"notnull\" = 0 AS nullable, pk FROM pragma_table_info('{name}') ORDER BY pk"
+        )
     } else {
         format!(
             "SELECT c.column_name AS name, c.data_type AS type, c.is_nullable = 'YES' AS nullable, \
@@ -56,7 +58,9 @@ async fn table(db: &Database, name: &str) -> (BTreeMap<String, (ColumnKind, bool
 on_both_databases!(every_entity_is_its_table, async |backend: Backend| {
     let database = backend.database().await.expect("a database");
     let loaded = config::load(&[], &[], &Inputs::default()).expect("defaults");
-    let db = database::connect(&database.url, &loaded.host.database).await.expect("connect");
+    let db = database::connect(&database.url, &loaded.host.database)
+        .await
+        .expect("connect");
     let schema: Arc<dyn database::Schema> = Arc::new(filament_tests::notes::Schema);
     database::migrate(&db, &schema).await.expect("migrate");
 
@@ -93,19 +97,32 @@ on_both_databases!(every_entity_is_its_table, async |backend: Backend| {
     }
 });
 
-on_both_databases!(migrating_twice_at_once_migrates_once, async |backend: Backend| {
-    let database = backend.database().await.expect("a database");
-    let loaded = config::load(&[], &[], &Inputs::default()).expect("defaults");
-    let schema: Arc<dyn database::Schema> = Arc::new(filament_server::ProductSchema);
-    let db = database::connect(&database.url, &loaded.host.database).await.expect("connect");
-    if backend == Backend::Postgres {
-        let other = database::connect(&database.url, &loaded.host.database).await.expect("connect");
-        let (one, two) = tokio::join!(database::migrate(&db, &schema), database::migrate(&other, &schema));
-        one.and(two).expect("both");
-    } else {
-        database::migrate(&db, &schema).await.expect("once");
-        database::migrate(&db, &schema).await.expect("again");
+on_both_databases!(
+    migrating_twice_at_once_migrates_once,
+    async |backend: Backend| {
+        let database = backend.database().await.expect("a database");
+        let loaded = config::load(&[], &[], &Inputs::default()).expect("defaults");
+        let schema: Arc<dyn database::Schema> = Arc::new(filament_server::ProductSchema);
+        let db = database::connect(&database.url, &loaded.host.database)
+            .await
+            .expect("connect");
+        if backend == Backend::Postgres {
+            let other = database::connect(&database.url, &loaded.host.database)
+                .await
+                .expect("connect");
+            let (one, two) = tokio::join!(
+                database::migrate(&db, &schema),
+                database::migrate(&other, &schema)
+            );
+            one.and(two).expect("both");
+        } else {
+            database::migrate(&db, &schema).await.expect("once");
+            database::migrate(&db, &schema).await.expect("again");
+        }
+        let status = schema.status(db.read()).await.expect("status");
+        assert!(
+            status.len() >= 3 && status.iter().all(|(_, applied)| *applied),
+            "{status:?}"
+        );
     }
-    let status = schema.status(db.read()).await.expect("status");
-    assert!(status.len() >= 3 && status.iter().all(|(_, applied)| *applied), "{status:?}");
-});
+);

@@ -24,37 +24,54 @@ fn off() -> &'static str {
     "[modules]\nchat = false\n"
 }
 
-on_both_databases!(a_module_that_is_switched_off_says_so_and_comes_back_with_its_data, async |backend| {
-    let server = Server::builder(backend).config(on()).start().await;
-    let ada = Person::register(&server, "ada").await;
-    let guild = ada.found_guild("engines", Visibility::Public).await;
-    let channel = ada.open_channel(&guild, "general").await;
-    let said = ada.say(&guild, &channel, "before").await;
-    let mut ears = ada.listen_in(&guild, &channel).await;
+on_both_databases!(
+    a_module_that_is_switched_off_says_so_and_comes_back_with_its_data,
+    async |backend| {
+        let server = Server::builder(backend).config(on()).start().await;
+        let ada = Person::register(&server, "ada").await;
+        let guild = ada.found_guild("engines", Visibility::Public).await;
+        let channel = ada.open_channel(&guild, "general").await;
+        let said = ada.say(&guild, &channel, "before").await;
+        let mut ears = ada.listen_in(&guild, &channel).await;
 
-    server.write_config(off());
-    server.cli(&["reload"]).await.expect(0);
-    let down = ears.next_named("module_down").await;
-    assert_eq!(down.data["module"], "chat");
-    ada.api.get("/guilds").await.expect_error(404, "module_disabled");
-    ada.api.get("/auth/me").await.expect(200);
-    ears.send("message_create", json!({ "guild_id": guild.guild_id, "channel_id": channel.channel_id, "content": "x" })).await;
-    let refused = ears.next_named("error").await;
-    assert_eq!(refused.data["code"], "module_disabled");
-    assert_eq!(refused.data["command"], "message_create");
-    let modules = server.cli(&["modules", "--json"]).await.expect(0).json();
-    assert_eq!(state_of(&modules, "chat"), "disabled");
+        server.write_config(off());
+        server.cli(&["reload"]).await.expect(0);
+        let down = ears.next_named("module_down").await;
+        assert_eq!(down.data["module"], "chat");
+        ada.api
+            .get("/guilds")
+            .await
+            .expect_error(404, "module_disabled");
+        ada.api.get("/auth/me").await.expect(200);
+        ears.send(
+            "message_create",
+            json!({ "guild_id": guild.guild_id, "channel_id": channel.channel_id, "content": "x" }),
+        )
+        .await;
+        let refused = ears.next_named("error").await;
+        assert_eq!(refused.data["code"], "module_disabled");
+        assert_eq!(refused.data["command"], "message_create");
+        let modules = server.cli(&["modules", "--json"]).await.expect(0).json();
+        assert_eq!(state_of(&modules, "chat"), "disabled");
 
-    server.write_config(on());
-    server.cli(&["reload"]).await.expect(0);
-    let up = ears.next_named("module_up").await;
-    assert_eq!(up.data["module"], "chat");
-    assert!(up.data["generation"].as_u64() > down.data["generation"].as_u64());
-    assert_eq!(ada.history(&guild, &channel).await, [said], "its data stayed");
-    // The same socket still hears its channel.
-    let again = ada.say(&guild, &channel, "after").await;
-    assert_eq!(ears.next_named("message_create").await.data["message_id"], json!(again.message_id));
-});
+        server.write_config(on());
+        server.cli(&["reload"]).await.expect(0);
+        let up = ears.next_named("module_up").await;
+        assert_eq!(up.data["module"], "chat");
+        assert!(up.data["generation"].as_u64() > down.data["generation"].as_u64());
+        assert_eq!(
+            ada.history(&guild, &channel).await,
+            [said],
+            "its data stayed"
+        );
+        // The same socket still hears its channel.
+        let again = ada.say(&guild, &channel, "after").await;
+        assert_eq!(
+            ears.next_named("message_create").await.data["message_id"],
+            json!(again.message_id)
+        );
+    }
+);
 
 fn state_of(modules: &Value, id: &str) -> String {
     modules["modules"]
@@ -72,14 +89,20 @@ async fn saving_the_file_is_enough_and_so_is_a_hang_up() {
     let server = Server::builder(Backend::Sqlite).config(on()).start().await;
     server.write_config(off());
     eventually("the saved file counts", async || {
-        state_of(&server.cli(&["modules", "--json"]).await.expect(0).json(), "chat") == "disabled"
+        state_of(
+            &server.cli(&["modules", "--json"]).await.expect(0).json(),
+            "chat",
+        ) == "disabled"
     })
     .await;
     // A file that is the same again is no change; SIGHUP reads it all the same.
     server.write_config(on());
     server.signal_hup();
     eventually("the hang-up counts", async || {
-        state_of(&server.cli(&["modules", "--json"]).await.expect(0).json(), "chat") == "active"
+        state_of(
+            &server.cli(&["modules", "--json"]).await.expect(0).json(),
+            "chat",
+        ) == "active"
     })
     .await;
 }
@@ -89,26 +112,54 @@ async fn what_others_require_is_not_switched_off_and_what_takes_a_restart_is_not
     let server = Server::builder(Backend::Sqlite).config(on()).start().await;
     server.write_config("[modules]\nauth = false\n");
     let refused = server.cli(&["reload"]).await.expect(1);
-    assert!(refused.stderr.contains("`chat` requires the port `accounts`"), "{}", refused.stderr);
+    assert!(
+        refused
+            .stderr
+            .contains("`chat` requires the port `accounts`"),
+        "{}",
+        refused.stderr
+    );
     server.write_config("[database]\nmax_connections = 3\n");
     let refused = server.cli(&["reload"]).await.expect(1);
-    assert!(refused.stderr.contains("database.max_connections cannot change while the server runs"), "{}", refused.stderr);
+    assert!(
+        refused
+            .stderr
+            .contains("database.max_connections cannot change while the server runs"),
+        "{}",
+        refused.stderr
+    );
     server.api().get("/health").await.expect(200);
 }
 
 #[tokio::test]
 async fn a_reload_prints_its_plan_and_applies_what_needs_no_replacement() {
     let server = Server::builder(Backend::Sqlite).config(on()).start().await;
-    server.write_config("[modules]\nchat = true\n[http]\nrequest_timeout_secs = 1\n[auth]\nlockout_secs = 7\n");
+    server.write_config(
+        "[modules]\nchat = true\n[http]\nrequest_timeout_secs = 1\n[auth]\nlockout_secs = 7\n",
+    );
     let report = server.cli(&["reload"]).await;
     // The file watch may have been first; then the command finds nothing left to do.
     let report = report.expect(0);
     if !report.stdout.contains("nothing changes") {
-        for line in ["~ replace auth", "auth.lockout_secs", "~ replace chat", "requires auth", "~ reconfigure http.request_timeout_secs"] {
-            assert!(report.stdout.contains(line), "{line} is not in:\n{}", report.stdout);
+        for line in [
+            "~ replace auth",
+            "auth.lockout_secs",
+            "~ replace chat",
+            "requires auth",
+            "~ reconfigure http.request_timeout_secs",
+        ] {
+            assert!(
+                report.stdout.contains(line),
+                "{line} is not in:\n{}",
+                report.stdout
+            );
         }
     }
-    server.api().get("/slow?wait_ms=1500").await.expect_error(408, "request_timeout");
+    server
+        .api()
+        .get("/slow?wait_ms=1500")
+        .await
+        .expect_error(408, "request_timeout");
     server.api().get("/slow?wait_ms=100").await.expect(200);
 }
 
@@ -116,7 +167,10 @@ async fn a_reload_prints_its_plan_and_applies_what_needs_no_replacement() {
 async fn eventually(what: &str, is_so: impl AsyncFn() -> bool) {
     let since = Instant::now();
     while !is_so().await {
-        assert!(since.elapsed() < Duration::from_secs(10), "{what}: not within ten seconds");
+        assert!(
+            since.elapsed() < Duration::from_secs(10),
+            "{what}: not within ten seconds"
+        );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
@@ -161,7 +215,10 @@ async fn twenty_toggles_under_load_fail_no_request_and_close_no_socket() {
                     404 | 503 => body["error"].as_str().expect("typed").to_string(),
                     other => panic!("{other}: {body}"),
                 };
-                assert!(["ok", "module_disabled", "service_unavailable"].contains(&answer.as_str()), "{answer}");
+                assert!(
+                    ["ok", "module_disabled", "service_unavailable"].contains(&answer.as_str()),
+                    "{answer}"
+                );
                 *toggled.lock().expect("counts").entry(answer).or_default() += 1;
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
@@ -206,13 +263,25 @@ async fn twenty_toggles_under_load_fail_no_request_and_close_no_socket() {
     while let Some(done) = work.join_next().await {
         done.expect("no failed request");
     }
-    assert!(rate >= 500.0, "{rate:.0} requests a second are too few to show anything");
+    assert!(
+        rate >= 500.0,
+        "{rate:.0} requests a second are too few to show anything"
+    );
     let toggled = toggled.lock().expect("counts").clone();
-    assert!(toggled.contains_key("ok") && toggled.contains_key("module_disabled"), "{toggled:?}");
+    assert!(
+        toggled.contains_key("ok") && toggled.contains_key("module_disabled"),
+        "{toggled:?}"
+    );
     for socket in &mut sockets {
         for _ in 0..10 {
-            socket.until("\"module_down\"").await.expect("the socket is open and was told");
-            socket.until("\"module_up\"").await.expect("the socket is open and was told");
+            socket
+                .until("\"module_down\"")
+                .await
+                .expect("the socket is open and was told");
+            socket
+                .until("\"module_up\"")
+                .await
+                .expect("the socket is open and was told");
         }
     }
     server.api().get("/health").await.expect(200);
@@ -221,7 +290,11 @@ async fn twenty_toggles_under_load_fail_no_request_and_close_no_socket() {
 /// 200 cycles leave nothing behind.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_hundred_cycles_return_everything() {
-    let server = Server::builder(Backend::Sqlite).binary("notes_server").config("[modules]\nnotes = true\n").start().await;
+    let server = Server::builder(Backend::Sqlite)
+        .binary("notes_server")
+        .config("[modules]\nnotes = true\n")
+        .start()
+        .await;
     let ada = Person::register(&server, "ada").await;
     let _ears: GatewayClient = ada.listen().await;
     let cycle = async |count: usize| {
@@ -230,7 +303,10 @@ async fn two_hundred_cycles_return_everything() {
             server.cli(&["reload"]).await.expect(0);
             server.write_config("[modules]\nnotes = true\n");
             server.cli(&["reload"]).await.expect(0);
-            ada.api.post("/notes", json!({ "text": "x" })).await.expect(200);
+            ada.api
+                .post("/notes", json!({ "text": "x" }))
+                .await
+                .expect(200);
         }
     };
     let figures = async || {
@@ -243,7 +319,11 @@ async fn two_hundred_cycles_return_everything() {
                 .find_map(|line| line.strip_prefix(name)?.trim().parse::<f64>().ok())
                 .unwrap_or_else(|| panic!("no metric {name} in {metrics}"))
         };
-        (gauge("filament_tasks"), gauge("filament_live_instances"), server.usage().open_files as f64)
+        (
+            gauge("filament_tasks"),
+            gauge("filament_live_instances"),
+            server.usage().open_files as f64,
+        )
     };
     cycle(5).await;
     let before = figures().await;
@@ -251,6 +331,12 @@ async fn two_hundred_cycles_return_everything() {
     let after = figures().await;
     assert_eq!(before.1, after.1, "module instances");
     // A few belong to connections that come and go; one left behind by each cycle would be 200.
-    assert!((after.0 - before.0).abs() <= 4.0, "tasks: {before:?} -> {after:?}");
-    assert!((after.2 - before.2).abs() <= 4.0, "file descriptors: {before:?} -> {after:?}");
+    assert!(
+        (after.0 - before.0).abs() <= 4.0,
+        "tasks: {before:?} -> {after:?}"
+    );
+    assert!(
+        (after.2 - before.2).abs() <= 4.0,
+        "file descriptors: {before:?} -> {after:?}"
+    );
 }
