@@ -16,6 +16,9 @@ use filament_test_support::{
 use serde_json::{Value, json};
 use tokio::{sync::Mutex, task::JoinSet};
 
+/// What one client had acknowledged, in its order: content and message id.
+type Acknowledged = Vec<(String, String)>;
+
 const CLIENTS: usize = 32;
 const MESSAGES: usize = 10_000;
 const KILLS: usize = 10;
@@ -33,8 +36,7 @@ on_both_databases!(
         );
         let addr = server.addr();
 
-        // What each client had acknowledged, in its order: content -> message id.
-        let acknowledged: Arc<Mutex<Vec<Vec<(String, String)>>>> =
+        let acknowledged: Arc<Mutex<Vec<Acknowledged>>> =
             Arc::new(Mutex::new(vec![Vec::new(); CLIENTS]));
         let sent = Arc::new(AtomicUsize::new(0));
         let total = Arc::new(AtomicUsize::new(0));
