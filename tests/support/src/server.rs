@@ -381,7 +381,8 @@ impl Server {
     }
 
     /// The binary in a clean environment, in a folder that holds nothing that it could pick up by accident.
-    fn command(&self) -> Command {
+    #[must_use]
+    pub fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
         for (name, _) in env::vars_os() {
             if name.to_string_lossy().starts_with("FILAMENT_") {
