@@ -401,3 +401,6 @@ fn circle(left: &BTreeMap<&'static str, Listed>) -> String {
     }
     path.join(" -> ")
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,6 +14,6 @@ mod state;
 mod task;
 
 pub use change::{Machinery, Refusal};
-pub use plan::{Action, Plan, Reason};
+pub use plan::{Action, Conflict, Plan, Reason, Running, plan};
 pub use state::{ModuleStatus, Phase, States};
 pub use task::{Handle, Report, start};
