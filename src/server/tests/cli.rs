@@ -1,18 +1,26 @@
 //! The command line by itself: what needs no running server.
 
-use std::process::{Command, Output};
+use std::{
+    path::Path,
+    process::{Command, Output},
+};
 
-fn filament(arguments: &[&str]) -> Output {
-    let folder = tempfile::tempdir().expect("a folder");
+/// The binary in `folder`, without the variables of whoever runs the tests.
+fn filament_in(folder: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_filament-server"));
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("FILAMENT_")) {
         command.env_remove(name);
     }
     command
         .args(arguments)
-        .current_dir(folder.path())
+        .current_dir(folder)
         .output()
         .expect("the binary runs")
+}
+
+fn filament(arguments: &[&str]) -> Output {
+    let folder = tempfile::tempdir().expect("a folder");
+    filament_in(folder.path(), arguments)
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -76,12 +84,7 @@ fn without_a_server_the_catalogue_is_shown_and_a_reload_says_that_there_is_none(
 fn migrations_are_shown_and_applied_by_command() {
     let folder = tempfile::tempdir().expect("a folder");
     let run = |arguments: &[&str]| {
-        let output = Command::new(env!("CARGO_BIN_EXE_filament-server"))
-            .args(arguments)
-            .env("FILAMENT_DATA__DIR", folder.path().join("data"))
-            .current_dir(folder.path())
-            .output()
-            .expect("the binary runs");
+        let output = filament_in(folder.path(), arguments);
         assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
         text(&output.stdout)
     };

@@ -93,7 +93,8 @@ fn catalogue(modules: Vec<Box<dyn AnyModule>>) -> Result<Catalogue, Vec<String>>
 
 fn tower() -> Catalogue {
     // Listed upside down on purpose.
-    catalogue(vec![module::<Top>(), module::<Middle>(), module::<Base>()]).expect("it holds together")
+    catalogue(vec![module::<Top>(), module::<Middle>(), module::<Base>()])
+        .expect("it holds together")
 }
 
 fn load(catalogue: &Catalogue, env: &[(&str, &str)]) -> Loaded {
@@ -115,14 +116,24 @@ fn modules_come_after_what_they_require() {
 
 #[test]
 fn two_modules_cannot_claim_the_same() {
-    let problems = catalogue(vec![module::<Base>(), module::<Rival>()]).err().expect("refused");
-    assert_eq!(problems, ["the gateway command `say` is claimed by `base` and by `rival`"]);
+    let problems = catalogue(vec![module::<Base>(), module::<Rival>()])
+        .err()
+        .expect("refused");
+    assert_eq!(
+        problems,
+        ["the gateway command `say` is claimed by `base` and by `rival`"]
+    );
 }
 
 #[test]
 fn a_circle_and_a_missing_provider_are_different_errors_with_the_full_path() {
-    let circle = catalogue(vec![module::<Egg>(), module::<Hen>()]).err().expect("refused");
-    assert_eq!(circle, ["the modules require each other in a circle: egg -> hen -> egg"]);
+    let circle = catalogue(vec![module::<Egg>(), module::<Hen>()])
+        .err()
+        .expect("refused");
+    assert_eq!(
+        circle,
+        ["the modules require each other in a circle: egg -> hen -> egg"]
+    );
 
     // Nobody provides it in this build: known when it is switched on.
     let lonely = catalogue(vec![module::<Orphan>()]).expect("no circle");
@@ -144,7 +155,11 @@ fn a_circle_and_a_missing_provider_are_different_errors_with_the_full_path() {
     assert_eq!(tower().dependents("base", &|_| true), ["middle", "top"]);
 }
 
-fn plan_for(running: &[&'static str], from: &[(&str, &str)], to: &[(&str, &str)]) -> Result<Plan, Conflict> {
+fn plan_for(
+    running: &[&'static str],
+    from: &[(&str, &str)],
+    to: &[(&str, &str)],
+) -> Result<Plan, Conflict> {
     let catalogue = tower();
     let old = load(&catalogue, from);
     plan(
@@ -160,7 +175,10 @@ fn plan_for(running: &[&'static str], from: &[(&str, &str)], to: &[(&str, &str)]
 }
 
 fn steps(plan: &Plan) -> Vec<(&'static str, Action)> {
-    plan.steps.iter().map(|step| (step.module, step.action)).collect()
+    plan.steps
+        .iter()
+        .map(|step| (step.module, step.action))
+        .collect()
 }
 
 const ALL: &[&str] = &["base", "middle", "top"];
@@ -168,7 +186,10 @@ const ALL: &[&str] = &["base", "middle", "top"];
 #[test]
 fn replacing_a_provider_replaces_its_dependents_and_nothing_else() {
     let plan = plan_for(ALL, &[], &[("FILAMENT_MIDDLE__SIZE", "2")]).expect("a plan");
-    assert_eq!(steps(&plan), [("middle", Action::Replace), ("top", Action::Replace)]);
+    assert_eq!(
+        steps(&plan),
+        [("middle", Action::Replace), ("top", Action::Replace)]
+    );
     assert_eq!(
         plan.steps[0].reason,
         Reason::Configured {
@@ -180,14 +201,25 @@ fn replacing_a_provider_replaces_its_dependents_and_nothing_else() {
 
 #[test]
 fn what_goes_goes_last_and_dependents_first() {
-    let off = [("FILAMENT_MODULES__TOP", "false"), ("FILAMENT_MODULES__MIDDLE", "false"), ("FILAMENT_BASE__SIZE", "9")];
+    let off = [
+        ("FILAMENT_MODULES__TOP", "false"),
+        ("FILAMENT_MODULES__MIDDLE", "false"),
+        ("FILAMENT_BASE__SIZE", "9"),
+    ];
     let plan = plan_for(ALL, &[], &off).expect("a plan");
     assert_eq!(
         steps(&plan),
-        [("base", Action::Replace), ("top", Action::Stop), ("middle", Action::Stop)]
+        [
+            ("base", Action::Replace),
+            ("top", Action::Stop),
+            ("middle", Action::Stop)
+        ]
     );
     let plan = plan_for(&["base"], &off, &[("FILAMENT_BASE__SIZE", "9")]).expect("a plan");
-    assert_eq!(steps(&plan), [("middle", Action::Start), ("top", Action::Start)]);
+    assert_eq!(
+        steps(&plan),
+        [("middle", Action::Start), ("top", Action::Start)]
+    );
 }
 
 #[test]
@@ -195,10 +227,16 @@ fn a_change_of_the_host_replaces_no_module_and_what_takes_a_restart_is_refused()
     let plan = plan_for(ALL, &[], &[("FILAMENT_LOG__LEVEL", "debug")]).expect("a plan");
     assert!(plan.steps.is_empty());
     assert_eq!(plan.reconfigured, ["log.level"]);
-    assert_eq!(plan_for(ALL, &[], &[]).expect("a plan").to_string(), "nothing changes");
+    assert_eq!(
+        plan_for(ALL, &[], &[]).expect("a plan").to_string(),
+        "nothing changes"
+    );
 
     let refused = plan_for(ALL, &[], &[("FILAMENT_DATA__DIR", "/elsewhere")]).expect_err("refused");
-    assert_eq!(refused, Conflict::NeedsRestart(vec!["data.dir".to_string()]));
+    assert_eq!(
+        refused,
+        Conflict::NeedsRestart(vec!["data.dir".to_string()])
+    );
     let refused = plan_for(ALL, &[], &[("FILAMENT_MODULES__BASE", "false")]).expect_err("refused");
     assert!(matches!(refused, Conflict::Missing(missing) if missing.len() == 2));
 }

@@ -163,6 +163,30 @@ async fn a_reload_prints_its_plan_and_applies_what_needs_no_replacement() {
     server.api().get("/slow?wait_ms=100").await.expect(200);
 }
 
+#[tokio::test]
+async fn the_level_of_the_log_changes_with_a_reload() {
+    let server = Server::builder(Backend::Sqlite)
+        .without_env("FILAMENT_LOG__LEVEL")
+        .config("[log]\nlevel = \"info\"\n")
+        .start()
+        .await;
+    let asked = async |mark: &str| {
+        server
+            .api()
+            .get(&format!("/{mark}"))
+            .await
+            .expect_error(404, "not_found");
+        server.log().contains(&format!("/{mark}"))
+    };
+    assert!(asked("at-info").await);
+    server.write_config("[log]\nlevel = \"warn\"\n");
+    server.cli(&["reload"]).await.expect(0);
+    assert!(!asked("at-warn").await);
+    server.write_config("[log]\nlevel = \"info\"\n");
+    server.cli(&["reload"]).await.expect(0);
+    assert!(asked("at-info-again").await);
+}
+
 /// Polls until `is_so`, within ten seconds.
 async fn eventually(what: &str, is_so: impl AsyncFn() -> bool) {
     let since = Instant::now();
