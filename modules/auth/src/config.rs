@@ -1,6 +1,6 @@
 //! The module's section; `config.default.toml` beside the crate's manifest documents each key.
 
-use filament_kernel::config::{Complaint, Profile, Secret, Section};
+use filament_kernel::config::{Complaint, Profile, Secret, Section, unset_if_empty};
 use serde::{Deserialize, Serialize};
 use validator::Validate;
 
@@ -19,8 +19,10 @@ pub struct Config {
     pub access_token_ttl_secs: u32,
     #[validate(range(min = 3_600, max = 31_536_000))]
     pub session_ttl_secs: u32,
-    pub token_key: Secret,
-    pub token_keys_previous: Secret,
+    #[serde(deserialize_with = "unset_if_empty")]
+    pub token_key: Option<Secret>,
+    #[serde(deserialize_with = "unset_if_empty")]
+    pub token_keys_previous: Option<Secret>,
     #[validate(range(min = 8, max = 1_048_576))]
     pub argon2_memory_kib: u32,
     #[validate(range(min = 1, max = 100))]
@@ -40,16 +42,14 @@ pub struct Config {
 impl Config {
     /// The configured key, if there is one.
     pub(crate) fn current_key(&self) -> Result<Option<TokenKey>, InvalidKey> {
-        match self.token_key.expose().trim() {
-            "" => Ok(None),
-            text => text.parse().map(Some),
-        }
+        let text = self.token_key.as_ref().map(|key| key.expose().trim());
+        text.map(str::parse).transpose()
     }
 
     /// The keys that were current before.
     pub(crate) fn previous_keys(&self) -> Result<Vec<TokenKey>, InvalidKey> {
-        self.token_keys_previous
-            .expose()
+        let text = self.token_keys_previous.as_ref().map(Secret::expose);
+        text.unwrap_or_default()
             .split(',')
             .map(str::trim)
             .filter(|text| !text.is_empty())
@@ -72,13 +72,11 @@ impl Section for Config {
                 format!("each {problem}"),
             ));
         }
-        if self.argon2_memory_kib < 8 * self.argon2_parallelism {
+        let least = self.argon2_parallelism.saturating_mul(8);
+        if self.argon2_memory_kib < least {
             found.push(Complaint::new(
                 "argon2_memory_kib",
-                format!(
-                    "must be at least {}, 8 for each lane of `argon2_parallelism`",
-                    8 * self.argon2_parallelism
-                ),
+                format!("must be at least {least}, 8 for each lane of `argon2_parallelism`"),
             ));
         }
         found
@@ -101,14 +99,17 @@ mod tests {
     fn keys_that_are_no_keys_are_refused_without_being_shown() {
         assert_eq!(config(|_| {}), []);
         let good = TokenKey::generate().encoded();
-        assert_eq!(config(|c| c.token_key = Secret::new(good.clone())), []);
         assert_eq!(
-            config(|c| c.token_keys_previous = Secret::new(format!(" {good},{good} ,"))),
+            config(|c| c.token_key = Some(Secret::new(good.clone()))),
+            []
+        );
+        assert_eq!(
+            config(|c| c.token_keys_previous = Some(Secret::new(format!(" {good},{good} ,")))),
             []
         );
         let found = config(|c| {
-            c.token_key = Secret::new("hunter2");
-            c.token_keys_previous = Secret::new(format!("{good},hunter2"));
+            c.token_key = Some(Secret::new("hunter2"));
+            c.token_keys_previous = Some(Secret::new(format!("{good},hunter2")));
             c.argon2_parallelism = 16;
             c.argon2_memory_kib = 64;
         });
@@ -121,5 +122,23 @@ mod tests {
             ["token_key", "token_keys_previous", "argon2_memory_kib"]
         );
         assert!(!format!("{found:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn keys_that_are_not_set_are_none() {
+        let config: Config = toml::from_str(Config::DEFAULTS).expect("the defaults are a section");
+        assert_eq!(config.token_key, None);
+        assert_eq!(config.token_keys_previous, None);
+        assert!(config.current_key().is_ok_and(|key| key.is_none()));
+        assert!(config.previous_keys().is_ok_and(|keys| keys.is_empty()));
+    }
+
+    #[test]
+    fn values_out_of_bounds_can_be_judged() {
+        let mut config: Config =
+            toml::from_str(Config::DEFAULTS).expect("the defaults are a section");
+        config.argon2_parallelism = u32::MAX;
+        let found = config.check(Profile::Dev);
+        assert_eq!(found.len(), 1, "{found:?}");
     }
 }

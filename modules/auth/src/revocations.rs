@@ -92,7 +92,7 @@ impl Keeper {
                 _ = ticks.tick() => {}
             }
             let now_ms = self.clock.now_ms();
-            let mut done = self.poll(since_ms).await;
+            let mut done = self.poll(since_ms, polls == 0).await;
             if done.is_ok() {
                 since_ms = now_ms - OVERLAP_MS;
                 if polls.is_multiple_of(POLLS_BETWEEN_SWEEPS) {
@@ -112,9 +112,10 @@ impl Keeper {
         }
     }
 
-    async fn poll(&self, since_ms: i64) -> Result<(), DbErr> {
+    async fn poll(&self, since_ms: i64, first: bool) -> Result<(), DbErr> {
         for (session, at_ms) in store::sessions::revoked_since(self.db.read(), since_ms).await? {
-            if self.revocations.insert(session, at_ms) {
+            // At the first poll also what is known already: nobody closed those sockets while this module was away.
+            if self.revocations.insert(session, at_ms) || first {
                 self.gateway.end_session(session, "the session has ended");
             }
         }

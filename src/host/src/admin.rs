@@ -25,6 +25,8 @@ pub enum Ask {
     Modules,
 }
 
+/// The longest path of a Unix socket (unix(7): 108 bytes with the NUL at the end).
+const MAX_SOCKET_PATH: usize = 107;
 /// The longest request.
 const MAX_REQUEST: u64 = 4096;
 
@@ -36,6 +38,13 @@ pub fn bind(path: &Path) -> io::Result<UnixListener> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
+    }
+    if path.as_os_str().len() > MAX_SOCKET_PATH {
+        let text = format!(
+            "{}: the path of the operators' socket must be at most {MAX_SOCKET_PATH} bytes; choose a shorter data.dir",
+            path.display()
+        );
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
     }
     let listener = UnixListener::bind(path)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;

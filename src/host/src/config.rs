@@ -13,14 +13,18 @@
 //! The kind of a key's default decides how text from the last two is read, so nothing is guessed: a secret `007` stays
 //! text. Arrays are separated by commas. Empty variables count as unset.
 //!
-//! [`load`] answers with a [`Loaded`], or with [`Problems`]: everything that is wrong, at once. It goes through the values
-//! four times, each time only with what was good before: are the keys known and of the right kind (`layers`,
-//! `variables`); can the section's type read them; are they within bounds; do they fit each other and the profile
-//! (`reading`). No problem, note or explanation ever holds a secret: what is shown comes from the typed section, in which
+//! A key has up to four variables: a flat name, `FILAMENT_<SECTION>__<KEY>`, and each of them with `_FILE`. When several of
+//! them are set, a value wins over a file, and among values or files the long name wins; each that loses is named in a
+//! [`Note`], with the one that won.
+//!
+//! [`load`] answers with a [`Loaded`], or with [`Problems`]: everything that is wrong, at once. It asks four questions: are
+//! the keys known and of the right kind (`layers`, `variables`); can the section's type read them; are they within bounds;
+//! do they fit each other and the profile (`reading`). A key that fails an earlier question has its default in the later
+//! ones, and nothing more is said about it; [`explain_from`] shows it so, too. No problem, note or explanation ever holds a secret: what is shown comes from the typed section, in which
 //! secrets redact themselves.
 
 pub use self::{
-    explain::{Explanation, example, explain, nearest_key},
+    explain::{Explained, Explanation, example, explain, explain_from, nearest_key},
     host::HostConfig,
     inputs::Inputs,
     load::load,

@@ -22,12 +22,25 @@ impl DataDir {
     /// # Errors
     /// `WouldBlock` when another server has it; else what the system says.
     pub fn open(path: &Path) -> io::Result<Self> {
-        DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+        let named = |error: io::Error| {
+            let text = format!("{} (data.dir): {error}", path.display());
+            io::Error::new(error.kind(), text)
+        };
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(path)
+            .map_err(named)?;
+        // Made anew each time: an old lock file would hide that the folder cannot be written any more.
+        let probe = path.join("filament.probe");
+        File::create(&probe).map_err(named)?;
+        let _ = std::fs::remove_file(probe);
         let lock = File::options()
             .create(true)
             .truncate(false)
             .write(true)
-            .open(path.join("filament.lock"))?;
+            .open(path.join("filament.lock"))
+            .map_err(named)?;
         lock.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => io::Error::new(
                 io::ErrorKind::WouldBlock,

@@ -3,6 +3,7 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use filament_kernel::db::Database;
+use sea_orm::sqlx::Connection as _;
 use sea_orm::{
     ConnectOptions, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, TransactionTrait,
 };
@@ -15,6 +16,9 @@ use crate::config::host::Database as Settings;
 pub trait Schema: Send + Sync + 'static {
     /// Applies what is missing.
     async fn up(&self, db: &DatabaseConnection) -> Result<(), DbErr>;
+
+    /// The names of all migrations, in order; needs no database.
+    fn names(&self) -> Vec<String>;
 
     /// All migrations in order, each with whether it is applied.
     async fn status(&self, db: &DatabaseConnection) -> Result<Vec<(String, bool)>, DbErr>;
@@ -29,6 +33,7 @@ pub async fn connect(url: &str, settings: &Settings) -> Result<Database, DbErr> 
         let path = path.split('?').next().unwrap_or(path);
         connect_sqlite(Path::new(path), settings).await
     } else {
+        reach(url, settings).await?;
         let mut options = pool(url, settings);
         options
             .set_application_name("filament-server")
@@ -38,8 +43,26 @@ pub async fn connect(url: &str, settings: &Settings) -> Result<Database, DbErr> 
     }
 }
 
+/// Connects once, for the sake of the error: the pool's would only say that it waited.
+async fn reach(url: &str, settings: &Settings) -> Result<(), DbErr> {
+    use sea_orm::sqlx::PgConnection;
+    let failed = |why: String| DbErr::Custom(format!("{why} (see database.url)"));
+    let timeout = settings.connect_timeout();
+    match tokio::time::timeout(timeout, PgConnection::connect(url)).await {
+        Ok(Ok(connection)) => {
+            let _ = connection.close().await;
+            Ok(())
+        }
+        Ok(Err(error)) => Err(failed(format!("Postgres cannot be reached: {error}"))),
+        Err(_) => Err(failed(format!(
+            "Postgres did not answer within {} s",
+            timeout.as_secs()
+        ))),
+    }
+}
+
 /// No statement of ours takes longer; one that does is stuck. Keeps a stalled Postgres from holding requests for ever.
-const STATEMENT_TIMEOUT: Duration = Duration::from_secs(15);
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(8);
 
 fn pool(url: &str, settings: &Settings) -> ConnectOptions {
     let mut options = ConnectOptions::new(url);
@@ -73,6 +96,16 @@ fn sqlite(url: &str, settings: &Settings, connections: u32) -> ConnectOptions {
         .max_connections(connections)
         .idle_timeout(None::<Duration>)
         .max_lifetime(None::<Duration>)
+        .map_sqlx_sqlite_pool_opts(|options| {
+            // When a commit fails (a full disk), SQLite may roll back by itself; the driver then miscounts, and every later commit would
+            // be one of a transaction within a transaction that never ends. Such a connection is not used again.
+            options.after_release(|connection, _| {
+                Box::pin(async move {
+                    connection.ping().await?;
+                    Ok(!connection.is_in_transaction())
+                })
+            })
+        })
         .map_sqlx_sqlite_opts(move |options| {
             options
                 .busy_timeout(busy)
@@ -90,36 +123,44 @@ fn sqlite(url: &str, settings: &Settings, connections: u32) -> ConnectOptions {
 /// The number is arbitrary; it must stay the same.
 const MIGRATION_LOCK: i64 = 0x6669_6c61_6d65_6e74;
 
-/// Applies the missing migrations.
+/// Applies the missing migrations of the database at `url`, to which `db` is connected. On SQLite the caller holds the data folder's
+/// lock.
 ///
 /// # Errors
 /// Those of the migration that failed.
-pub async fn migrate(db: &Database, schema: &Arc<dyn Schema>) -> Result<(), DbErr> {
-    let pending =
-        |status: Vec<(String, bool)>| status.iter().filter(|(_, applied)| !applied).count();
-    match db.backend() {
-        DbBackend::Postgres => {
-            // The lock lives in a transaction of its own; ending it, however it ends, releases the lock.
-            let lock = db.read().begin().await?;
-            lock.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))
-                .await?;
-            let missing = pending(schema.status(db.read()).await?);
-            if missing > 0 {
-                info!(missing, "migrating the database");
-                schema.up(db.read()).await?;
-            }
-            lock.commit().await
-        }
-        _ => {
-            // One data folder has one server (it is locked), so the file is ours.
-            let missing = pending(schema.status(db.read()).await?);
-            if missing > 0 {
-                info!(missing, "migrating the database");
-                schema.up(db.writer()).await?;
-            }
-            Ok(())
-        }
+pub async fn migrate(
+    db: &Database,
+    url: &str,
+    settings: &Settings,
+    schema: &Arc<dyn Schema>,
+) -> Result<(), DbErr> {
+    if db.backend() != DbBackend::Postgres {
+        return apply_missing(db.writer(), schema).await;
     }
+    // One connection holds the lock and another migrates; both without the time-out of statements, as a migration may take long and
+    // another server waits for it as long. The lock lives in a transaction: ending it, however it ends, releases the lock.
+    let mut options = pool(url, settings);
+    options
+        .max_connections(2)
+        .set_application_name("filament-server migrate");
+    let own = sea_orm::Database::connect(options).await?;
+    let lock = own.begin().await?;
+    lock.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))
+        .await?;
+    let applied = apply_missing(&own, schema).await;
+    lock.commit().await?;
+    own.close().await?;
+    applied
+}
+
+async fn apply_missing(db: &DatabaseConnection, schema: &Arc<dyn Schema>) -> Result<(), DbErr> {
+    let status = schema.status(db).await?;
+    let missing = status.iter().filter(|(_, applied)| !applied).count();
+    if missing > 0 {
+        info!(missing, "migrating the database");
+        schema.up(db).await?;
+    }
+    Ok(())
 }
 
 /// Whether the database answers.

@@ -14,6 +14,8 @@ mod state;
 mod task;
 
 pub use change::{Machinery, Refusal};
+#[cfg(test)]
+pub(crate) use plan::is_fixed;
 pub use plan::{Action, Conflict, Plan, Reason, Running, plan};
 pub use state::{ModuleStatus, Phase, States};
 pub use task::{Handle, Report, start};

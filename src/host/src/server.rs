@@ -1,6 +1,12 @@
 //! A server from start to stop.
 
-use std::{collections::BTreeMap, fmt, net::SocketAddr, sync::Arc, time::Instant};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use arc_swap::ArcSwap;
 use filament_kernel::{
@@ -67,7 +73,9 @@ impl fmt::Display for StartError {
         match self {
             Self::Configuration(text) | Self::Other(text) => f.write_str(text),
             Self::DataDir(error) => write!(f, "the data folder cannot be used: {error}"),
-            Self::Bind(addr, error) => write!(f, "cannot listen on {addr}: {error}"),
+            Self::Bind(addr, error) => {
+                write!(f, "cannot listen on {addr} (server.bind_addr): {error}")
+            }
             Self::Database(error) => write!(f, "the database cannot be used: {error}"),
         }
     }
@@ -101,6 +109,8 @@ pub struct Server {
 struct Tasks {
     /// Stops accepting, and the small tasks below.
     stop: CancellationToken,
+    /// Ends the connections that go nowhere.
+    cut: CancellationToken,
     connections: TaskTracker,
     small: TaskTracker,
     reconciler: JoinHandle<()>,
@@ -134,16 +144,18 @@ impl Server {
         }
 
         let data_dir = DataDir::open(config.host.data_dir()).map_err(StartError::DataDir)?;
+        let operators = admin::bind(&config.host.socket_path()).map_err(StartError::DataDir)?;
         let bind_addr = config.host.server.bind_addr;
         let listener = Listener::bind(bind_addr)
             .await
             .map_err(|error| StartError::Bind(bind_addr, error))?;
         let addr = listener.addr;
 
-        let db = database::connect(config.host.database_url().expose(), &config.host.database)
+        let url = config.host.database_url();
+        let db = database::connect(url.expose(), &config.host.database)
             .await
             .map_err(StartError::Database)?;
-        database::migrate(&db, &product.schema)
+        database::migrate(&db, url.expose(), &config.host.database, &product.schema)
             .await
             .map_err(StartError::Database)?;
 
@@ -228,7 +240,8 @@ impl Server {
             ids,
             docs: http::swagger_page().into(),
         });
-        let connections = http::serve(listener, app, &config.host.http, stop.clone());
+        let cut = CancellationToken::new();
+        let connections = http::serve(listener, app, &config.host.http, stop.clone(), cut.clone());
         let small = TaskTracker::new();
         let server = Self {
             addr,
@@ -244,6 +257,7 @@ impl Server {
             hub,
             tasks: Tasks {
                 stop,
+                cut,
                 connections,
                 small,
                 reconciler: reconciler_task,
@@ -252,26 +266,24 @@ impl Server {
                 log: backend,
             },
         };
-        server
-            .start_small_tasks(prometheus)
-            .map_err(StartError::DataDir)?;
+        server.start_small_tasks(operators, prometheus);
         server
             .data_dir
             .note_address(addr)
             .map_err(StartError::DataDir)?;
-        info!(%addr, ms = started.elapsed().as_millis(), "the server is up");
+        info!(%addr, ms = started.elapsed().as_millis() as u64, "the server is up");
         Ok(server)
     }
 
     /// The operators' socket, the watch on the configuration file, and the metrics' upkeep.
     fn start_small_tasks(
         &self,
+        operators: tokio::net::UnixListener,
         prometheus: metrics_exporter_prometheus::PrometheusHandle,
-    ) -> std::io::Result<()> {
+    ) {
         let Tasks { stop, small, .. } = &self.tasks;
-        let socket = admin::bind(&self.config.host.socket_path())?;
         small.spawn(admin::serve(
-            socket,
+            operators,
             self.reconciler.clone(),
             self.states.clone(),
             stop.clone(),
@@ -299,12 +311,19 @@ impl Server {
             };
             let _ = stop.run_until_cancelled(upkeep).await;
         });
-        Ok(())
     }
 
     /// What a person sees at the start.
     pub fn banner(&self) -> String {
-        let base = format!("http://{}", self.addr);
+        // An address that stands for all is none to go to.
+        let mut addr = self.addr;
+        if addr.ip().is_unspecified() {
+            addr.set_ip(match addr {
+                SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+                SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+            });
+        }
+        let base = format!("http://{addr}");
         let mut modules = String::new();
         for status in self.states.all() {
             modules.push_str(&format!(" {} ({})", status.id, status.phase.word()));
@@ -323,7 +342,6 @@ impl Server {
              \n  Modules    {modules}\n",
             version = env!("CARGO_PKG_VERSION"),
             profile = self.config.profile,
-            addr = self.addr,
             data = self.config.host.data_dir().display(),
         )
     }
@@ -356,13 +374,16 @@ impl Server {
         self.hub
             .close_all(CloseCode::GoingAway, "the server is stopping", left() / 2)
             .await;
-        let mut clean = tokio::time::timeout(left(), self.tasks.connections.wait())
-            .await
-            .is_ok();
+        // Connections get half of what is left, so that one that goes nowhere leaves time for what must be written.
+        let wait = tokio::time::timeout(left() / 2, self.tasks.connections.wait());
+        let mut clean = wait.await.is_ok();
+        self.tasks.cut.cancel();
         clean &= tokio::time::timeout(left(), self.tasks.small.wait())
             .await
             .is_ok();
-        self.reconciler.shut_down(left()).await;
+        let modules = self.reconciler.shut_down(left());
+        clean &= tokio::time::timeout(left(), modules).await.is_ok();
+        self.tasks.reconciler.abort();
 
         // The log ends when nobody can add to it any more: the last holders are the generation and this.
         let Self {
@@ -375,7 +396,6 @@ impl Server {
             catalogue,
             ..
         } = self;
-        let _ = tasks.reconciler.await;
         let retired = Snapshot::assemble(Parts {
             generation: current.load().generation + 1,
             http: Arc::new(HttpSettings::new(&config)),
@@ -392,13 +412,21 @@ impl Server {
         drop(tasks.log);
         clean &= tokio::time::timeout(left(), tasks.writer).await.is_ok();
         clean &= tokio::time::timeout(left(), tasks.dispatcher).await.is_ok();
-        if let Err(error) = db.close().await {
-            warn!(%error, "the database did not close cleanly");
+        match tokio::time::timeout(left().max(CLOSING), db.close()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => warn!(%error, "the database did not close cleanly"),
+            Err(_) => {
+                clean = false;
+                warn!("the database does not answer; its connections are dropped");
+            }
         }
         info!(clean, "the server has stopped");
         clean
     }
 }
+
+/// What closing the database may take when the grace time is used up.
+const CLOSING: Duration = Duration::from_millis(500);
 
 /// Hands committed events to the gateway. Between batches it lets the sockets write, so that events gather here, where they can be
 /// written together, and a burst fills no queue.

@@ -17,17 +17,25 @@ type FilterHandle = reload::Handle<EnvFilter, Registry>;
 static FILTER: OnceLock<FilterHandle> = OnceLock::new();
 static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
 
-/// The filter of a configuration: our own crates at its level, libraries at `warn`, each module at its own level.
-fn filter(log: &Log) -> EnvFilter {
-    let mut directives = BTreeMap::from([
-        ("filament".to_string(), log.level.as_str()),
-        ("filament_host".to_string(), log.level.as_str()),
-        ("filament_kernel".to_string(), log.level.as_str()),
-        ("filament_server".to_string(), log.level.as_str()),
-    ]);
-    let levels = log.levels_by_module();
-    for (module, level) in &levels {
-        directives.insert(format!("filament_{module}"), level.as_str());
+/// The filter of a configuration: our own crates at its level, libraries at `warn`, and what it names at a level of its own: a
+/// module by its id, a library by its name.
+fn filter(log: &Log, modules: &[&'static str]) -> EnvFilter {
+    let crate_of = |module: &str| format!("filament_{module}");
+    let ours = ["filament".to_string()].into_iter().chain(
+        ["host", "kernel", "server"]
+            .into_iter()
+            .chain(modules.iter().copied())
+            .map(crate_of),
+    );
+    let mut directives: BTreeMap<String, &str> =
+        ours.map(|target| (target, log.level.as_str())).collect();
+    for (target, level) in &log.levels_by_module() {
+        let target = if modules.contains(target) {
+            crate_of(target)
+        } else {
+            target.to_string()
+        };
+        directives.insert(target, level.as_str());
     }
     let mut text = String::from("warn");
     for (target, level) in directives {
@@ -36,24 +44,12 @@ fn filter(log: &Log) -> EnvFilter {
     EnvFilter::new(text)
 }
 
-/// The crates of modules log at the common level unless they have one of their own.
-fn with_modules(log: &Log, modules: &[&'static str]) -> EnvFilter {
-    let own = log.levels_by_module();
-    let mut filter = filter(log);
-    for module in modules.iter().filter(|module| !own.contains_key(**module)) {
-        if let Ok(directive) = format!("filament_{module}={}", log.level.as_str()).parse() {
-            filter = filter.add_directive(directive);
-        }
-    }
-    filter
-}
-
 /// Starts logging, once in a process; later calls only set the levels.
 pub fn start(log: &Log, modules: &[&'static str]) {
     if FILTER.get().is_some() {
         return reconfigure(log, modules);
     }
-    let (filter, handle) = reload::Layer::new(with_modules(log, modules));
+    let (filter, handle) = reload::Layer::new(filter(log, modules));
     let output = tracing_subscriber::fmt::layer()
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
@@ -74,7 +70,7 @@ pub fn start(log: &Log, modules: &[&'static str]) {
 /// Sets the levels anew.
 pub fn reconfigure(log: &Log, modules: &[&'static str]) {
     if let Some(handle) = FILTER.get() {
-        let _ = handle.reload(with_modules(log, modules));
+        let _ = handle.reload(filter(log, modules));
     }
 }
 

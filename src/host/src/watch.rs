@@ -13,6 +13,9 @@ use tracing::{info, warn};
 
 use crate::reconciler::Handle;
 
+/// How often it is looked at besides: a link's target in another folder, or a file that was mounted by itself, gives no event.
+const LOOK: Duration = Duration::from_secs(2);
+
 /// Watches until it is dropped.
 pub struct FileWatch {
     _watcher: notify::RecommendedWatcher,
@@ -49,7 +52,7 @@ impl FileWatch {
     /// Asks for a reload whenever the text has changed and then rested for `debounce`.
     pub async fn run(mut self, reconciler: Handle, debounce: Duration) {
         let mut known = std::fs::read(&self.file).ok();
-        while self.events.recv().await.is_some() {
+        while let Ok(Some(())) | Err(_) = tokio::time::timeout(LOOK, self.events.recv()).await {
             while let Ok(Some(())) = tokio::time::timeout(debounce, self.events.recv()).await {}
             let now = std::fs::read(&self.file).ok();
             if now == known {

@@ -54,7 +54,10 @@ pub trait Section: DeserializeOwned + Serialize + Validate + Send + Sync + 'stat
     /// The commented defaults, as `include_str!("../config.default.toml")`: the body of the section, without its `[header]`.
     const DEFAULTS: &'static str;
 
-    /// Rules across keys, and what the profile demands. Called only when each key by itself is good.
+    /// Rules across keys, and what the profile demands. Called whenever the section can be read, so that everything that is
+    /// wrong shows at once: a key may be out of its bounds (mind overflows), and one that cannot be read has its default.
+    /// A complaint about such a key is dropped, and so is one whose message names such a key, in backticks or with its
+    /// section: what depends on a wrong value is judged when that is right.
     fn check(&self, profile: Profile) -> Vec<Complaint> {
         let _ = profile;
         Vec::new()

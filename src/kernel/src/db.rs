@@ -108,7 +108,7 @@ pub fn chunk(left: usize) -> usize {
     1 << (usize::BITS - 1 - left.leading_zeros())
 }
 
-/// Whether an error means that the database is away or does not answer, and not that it said no.
+/// Whether an error means that the database is away, full or does not answer in time, and not that it said no.
 pub fn is_unreachable(error: &DbErr) -> bool {
     match error {
         DbErr::Conn(_) | DbErr::ConnectionAcquire(_) => true,
@@ -119,15 +119,29 @@ pub fn is_unreachable(error: &DbErr) -> bool {
                 | sea_orm::SqlxError::PoolTimedOut
                 | sea_orm::SqlxError::PoolClosed
                 | sea_orm::SqlxError::WorkerCrashed => true,
-                // Class 08: connection exception; 57P0x: the server shuts down or starts (PostgreSQL, appendix A).
-                sea_orm::SqlxError::Database(error) => error
-                    .code()
-                    .is_some_and(|code| code.starts_with("08") || code.starts_with("57P0")),
+                sea_orm::SqlxError::Database(error) => {
+                    error.code().is_some_and(|code| is_passing(&code))
+                }
                 _ => false,
             }
         }
         _ => false,
     }
+}
+
+/// Whether a database's own error code tells of a state that passes, and not of a fault of the statement.
+///
+/// PostgreSQL (appendix A): class 08 connection exception, 53 insufficient resources (a full disk among them), 57014 cancelled by a
+/// time-out, 57P0x the server shuts down or starts. SQLite (<https://www.sqlite.org/rescode.html>): 5 busy, 6 locked, 10 input or
+/// output, 13 full; the low byte of what may be an extended code.
+fn is_passing(code: &str) -> bool {
+    if code.len() == 5 {
+        return ["08", "53", "57P0", "57014"]
+            .iter()
+            .any(|class| code.starts_with(class));
+    }
+    let primary = code.parse::<u32>().map(|code| code & 0xff);
+    matches!(primary, Ok(5 | 6 | 10 | 13))
 }
 
 /// One entity's table as the code expects it; a test compares it with the migrated schema on both databases.

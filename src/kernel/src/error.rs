@@ -156,7 +156,7 @@ impl Error for ApiError {
 impl From<sea_orm::DbErr> for ApiError {
     fn from(error: sea_orm::DbErr) -> Self {
         if crate::db::is_unreachable(&error) {
-            Self::unavailable("the database cannot be reached")
+            Self::unavailable("the database cannot do this now")
                 .retry_after(Duration::from_secs(1))
                 .caused_by(error)
         } else {

@@ -195,6 +195,12 @@ impl Ids {
         T::from(next)
     }
 
+    /// The time of the latest id, in milliseconds since the Unix epoch.
+    pub fn latest_ms(&self) -> i64 {
+        let last = self.last.lock().unwrap_or_else(|e| e.into_inner());
+        i64::try_from(last.timestamp_ms()).unwrap_or(i64::MAX)
+    }
+
     /// From now on ids are later than `time`, whatever the clock says.
     pub fn not_before(&self, time: SystemTime) {
         let mut last = self.last.lock().unwrap_or_else(|e| e.into_inner());

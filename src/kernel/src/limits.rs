@@ -2,6 +2,7 @@
 
 use std::{
     hash::Hash,
+    net::{IpAddr, Ipv6Addr},
     num::NonZeroU32,
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
@@ -15,6 +16,17 @@ use governor::{
 };
 
 use crate::error::{ApiError, ErrorCode};
+
+/// The address that limits count by: an IPv6 customer has a whole /64, so that is one.
+pub fn limit_key(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V6(v6) => {
+            let network = u128::from(v6) & !u128::from(u64::MAX);
+            Ipv6Addr::from(network).into()
+        }
+        v4 => v4,
+    }
+}
 
 /// What a key has left, for the `RateLimit` headers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -230,6 +230,8 @@ pub trait PendingChange: Send + Sync {
         batch: &'a [&'a dyn PendingChange],
         tx: &'a WriteTx,
     ) -> BoxFuture<'a, AppliedBatch>;
+    /// Whether nobody waits for the answer any more.
+    fn is_abandoned(&self) -> bool;
     /// Runs [`Change::committed`] and answers the caller.
     fn succeed(self: Box<Self>, output: Box<dyn Any + Send>);
     /// Answers the caller.
@@ -283,6 +285,10 @@ impl<C: Change> PendingChange for Pending<C> {
         })
     }
 
+    fn is_abandoned(&self) -> bool {
+        self.reply.is_closed()
+    }
+
     fn succeed(self: Box<Self>, output: Box<dyn Any + Send>) {
         if let Ok(output) = output.downcast::<C::Output>() {
             self.change.committed(&output);
@@ -327,7 +333,8 @@ impl EventLog {
         Self(backend)
     }
 
-    /// Makes a change and tells of it. Once queued it is carried out even if the caller goes away.
+    /// Makes a change and tells of it. Once its turn has come it is carried out even if the caller goes away; a caller that goes away
+    /// before takes its change along. What must be done either way goes through [`crate::scope::Scope::finish`].
     ///
     /// # Errors
     /// Those of [`Change::apply`]; 503 when too many changes wait, the database is away, or the server stops. A 503 here means

@@ -14,7 +14,8 @@ pub(crate) struct Arguments {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 done · 1 refused or not found · 64 command line · 69 database or running server out \
-of reach · 70 fault of the program · 73 data folder or address not usable · 75 stopped, but not within the grace time · 78 \
+of reach · 70 fault of the program · 73 data folder or address not usable · 74 standard output not \
+writable · 75 stopped, but not within the grace time · 78 \
 configuration";
 
 #[derive(Debug, Args)]

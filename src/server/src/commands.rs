@@ -17,6 +17,7 @@ use serde_json::Value;
 use crate::{
     cli::{Arguments, Command, ConfigCommand, MigrateCommand, ModulesCommand, SourceArguments},
     exit::Exit,
+    output,
 };
 
 /// Carries out a command line.
@@ -31,13 +32,13 @@ pub(crate) async fn run(arguments: Arguments, product: Product) -> Exit {
             config::explain(&product, &inputs, key.as_deref(), json)
         }
         Command::Config(ConfigCommand::Example) => {
-            print!(
+            output::print(format!(
                 "{}",
                 filament_host::config::example(
                     &product.catalogue.sections(),
                     &product.catalogue.ids()
                 )
-            );
+            ));
             Exit::Ok
         }
         Command::Modules {
@@ -63,16 +64,9 @@ pub(crate) async fn run(arguments: Arguments, product: Product) -> Exit {
 
 fn load(product: &Product, inputs: &Inputs) -> Result<Loaded, Exit> {
     product.load(inputs).map_err(|problems| {
-        eprintln!("{problems}");
+        output::complain(&problems);
         Exit::Config
     })
-}
-
-fn pretty(value: &impl serde::Serialize) {
-    println!(
-        "{}",
-        serde_json::to_string_pretty(value).unwrap_or_default()
-    );
 }
 
 /// Asks the running server of this configuration's data folder.
@@ -84,10 +78,10 @@ async fn ask(product: &Product, inputs: &Inputs, what: Ask) -> Result<Option<Val
         Err(_) => inputs.socket_path(),
     };
     admin::ask(&socket, what).await.map_err(|error| {
-        eprintln!(
+        output::complain(format!(
             "the running server did not answer at {}: {error}",
             socket.display()
-        );
+        ));
         Exit::Unavailable
     })
 }

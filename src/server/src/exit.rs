@@ -16,6 +16,8 @@ pub enum Exit {
     Software = 70,
     /// The data folder or the address cannot be used.
     CannotCreate = 73,
+    /// Standard output could not be written.
+    Output = 74,
     /// A stop took longer than its grace time.
     Unclean = 75,
     /// The configuration is not valid.

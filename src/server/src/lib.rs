@@ -10,10 +10,17 @@
 //! }
 //! ```
 
+#![deny(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a reader that went away is no panic: use `output`"
+)]
+
 mod cli;
 mod commands;
 mod exit;
 mod modules;
+mod output;
 mod schema;
 
 pub use exit::Exit;
@@ -36,6 +43,8 @@ pub fn main(modules: Vec<Box<dyn AnyModule>>) -> ExitCode {
 
 /// The same for modules that bring tables of their own.
 pub fn main_with(modules: Vec<Box<dyn AnyModule>>, schema: impl Schema) -> ExitCode {
+    // What this server writes (tokens' key, database, sockets) is nobody else's.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let arguments = match cli::Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -50,10 +59,10 @@ pub fn main_with(modules: Vec<Box<dyn AnyModule>>, schema: impl Schema) -> ExitC
     let catalogue = match Catalogue::new(modules) {
         Ok(catalogue) => Arc::new(catalogue),
         Err(conflicts) => {
-            eprintln!(
+            output::complain(format!(
                 "the modules of this build contradict each other:\n{}",
                 conflicts.join("\n")
-            );
+            ));
             return Exit::Software.into();
         }
     };
@@ -69,10 +78,13 @@ pub fn main_with(modules: Vec<Box<dyn AnyModule>>, schema: impl Schema) -> ExitC
             let exit = runtime.block_on(commands::run(arguments, product));
             // What still blocks (a hash under way) is not worth waiting for.
             runtime.shutdown_background();
-            exit.into()
+            match exit {
+                Exit::Ok if output::failed() => Exit::Output.into(),
+                exit => exit.into(),
+            }
         }
         Err(error) => {
-            eprintln!("the runtime cannot be started: {error}");
+            output::complain(format!("the runtime cannot be started: {error}"));
             Exit::Software.into()
         }
     }

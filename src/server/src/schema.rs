@@ -13,16 +13,22 @@ impl Schema for ProductSchema {
         Migrator::up(db, None).await
     }
 
+    fn names(&self) -> Vec<String> {
+        Migrator::migrations()
+            .iter()
+            .map(|migration| migration.name().to_string())
+            .collect()
+    }
+
     async fn status(&self, db: &DatabaseConnection) -> Result<Vec<(String, bool)>, DbErr> {
         let applied: Vec<String> = Migrator::get_applied_migrations(db)
             .await?
             .iter()
             .map(|migration| migration.name().to_string())
             .collect();
-        Ok(Migrator::migrations()
-            .iter()
-            .map(|migration| {
-                let name = migration.name().to_string();
+        let names = self.names().into_iter();
+        Ok(names
+            .map(|name| {
                 let is_applied = applied.contains(&name);
                 (name, is_applied)
             })

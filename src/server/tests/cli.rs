@@ -2,18 +2,21 @@
 
 use std::{
     path::Path,
-    process::{Command, Output},
+    process::{Child, Command, Output, Stdio},
 };
 
 /// The binary in `folder`, without the variables of whoever runs the tests.
-fn filament_in(folder: &Path, arguments: &[&str]) -> Output {
+fn filament_command(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_filament-server"));
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("FILAMENT_")) {
         command.env_remove(name);
     }
+    command.args(arguments).current_dir(folder);
     command
-        .args(arguments)
-        .current_dir(folder)
+}
+
+fn filament_in(folder: &Path, arguments: &[&str]) -> Output {
+    filament_command(folder, arguments)
         .output()
         .expect("the binary runs")
 }
@@ -78,6 +81,90 @@ fn without_a_server_the_catalogue_is_shown_and_a_reload_says_that_there_is_none(
         filament(&["modules", "why", "nothing"]).status.code(),
         Some(1)
     );
+}
+
+#[test]
+fn a_reader_that_has_heard_enough_is_no_fault() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut process = filament_command(folder.path(), &["openapi"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary runs");
+    drop(process.stdout.take());
+    let output = process.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+}
+
+#[test]
+fn what_the_server_writes_is_its_owners_alone_and_is_written_once() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().expect("a folder");
+    assert_eq!(
+        filament_in(folder.path(), &["migrate", "status"])
+            .status
+            .code(),
+        Some(0)
+    );
+    assert!(
+        !folder.path().join("data").exists(),
+        "a question makes nothing"
+    );
+    let four: Vec<Child> = (0..4)
+        .map(|_| {
+            filament_command(folder.path(), &["migrate"])
+                .spawn()
+                .expect("it runs")
+        })
+        .collect();
+    let codes: Vec<Option<i32>> = four
+        .into_iter()
+        .map(|mut process| process.wait().expect("it ends").code())
+        .collect();
+    assert!(codes.contains(&Some(0)), "{codes:?}");
+    assert!(
+        codes.iter().all(|code| matches!(code, Some(0 | 73))),
+        "{codes:?}"
+    );
+    for path in ["data", "data/filament.sqlite3"] {
+        let mode = folder
+            .path()
+            .join(path)
+            .metadata()
+            .expect(path)
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o077, 0, "{path} is open to others: {mode:o}");
+    }
+}
+
+#[test]
+fn a_database_url_is_never_shown() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for url in [
+        "postgres://u:topsecret@h:99999/db",
+        "postgres://u:topsecret@127.0.0.1:1/db",
+        "sqlite:topsecret",
+    ] {
+        for arguments in [
+            &["serve"][..],
+            &["migrate"],
+            &["migrate", "status"],
+            &["config", "check"],
+            &["config", "explain"],
+        ] {
+            let output = filament_command(folder.path(), arguments)
+                .env("FILAMENT_DATABASE_URL", url)
+                .env("FILAMENT_BIND_ADDR", "127.0.0.1:0")
+                .output()
+                .expect("the binary runs");
+            let said = text(&output.stdout) + &text(&output.stderr);
+            assert!(
+                !said.contains("topsecret"),
+                "{arguments:?} with {url}: {said}"
+            );
+        }
+    }
 }
 
 #[test]

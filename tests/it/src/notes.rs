@@ -310,6 +310,12 @@ impl filament_host::database::Schema for Schema {
         db.execute(&table).await.map(|_| ())
     }
 
+    fn names(&self) -> Vec<String> {
+        let mut names = filament_server::ProductSchema.names();
+        names.push("notes".to_string());
+        names
+    }
+
     async fn status(
         &self,
         db: &sea_orm::DatabaseConnection,

@@ -59,7 +59,7 @@ cd / && rm -rf "$dir"
 /// An empty database of its own, for one test. It goes away with its cluster or its folder.
 #[derive(Debug, Clone)]
 pub struct TestDatabase {
-    /// What `FILAMENT_DATABASE_URL` takes.
+    /// What the driver takes; `FILAMENT_DATABASE_URL` takes it without the parameter of SQLite.
     pub url: String,
     _folder: Option<Arc<TempDir>>,
 }

@@ -135,7 +135,9 @@ impl Builder {
             }
         };
         if let Some(database) = &database {
-            set("FILAMENT_DATABASE_URL", database.url.clone());
+            // The parameter is for tests that open the file themselves; the server makes it anyway and takes none.
+            let url = database.url.trim_end_matches("?mode=rwc");
+            set("FILAMENT_DATABASE_URL", url.to_owned());
         }
         let server = Server {
             program,

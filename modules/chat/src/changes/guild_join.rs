@@ -4,6 +4,7 @@ use filament_kernel::{
     ApiError,
     db::WriteTx,
     id::{GuildId, RoleId, UserId},
+    limits::limit_key,
     log::{Applied, Change, NewEvent, Stream},
 };
 use poem_openapi::Enum;
@@ -16,7 +17,7 @@ use crate::{
         role::{RoleKind, Standing},
         roster::Fact,
     },
-    events::{self, Status, WORKSPACE_MEMBER_ADD, publish_presence},
+    events::{self, WORKSPACE_MEMBER_ADD},
     state::State,
     store,
 };
@@ -40,7 +41,7 @@ pub(crate) async fn guild_join(
     client_ip: IpAddr,
     guild_id: GuildId,
 ) -> Result<JoinOutcome, ApiError> {
-    state.joins_by_ip.check(&client_ip)?;
+    state.joins_by_ip.check(&limit_key(client_ip))?;
     state.joins_by_user.check(&user_id)?;
     let guild = state.guild(guild_id).await?;
     if guild.member(user_id).is_some() {
@@ -52,18 +53,10 @@ pub(crate) async fn guild_join(
         user_id,
     };
     change.allowed()?;
-    let after = state.clone();
+    let log = state.host.log.clone();
     state
         .scope
-        .finish(async move {
-            let outcome = after.host.log.commit(change).await??.outcome;
-            // The others hear of the person first, and then that they are there.
-            let gateway = &*after.host.gateway;
-            if outcome == JoinOutcome::Accepted && gateway.is_online(user_id) {
-                publish_presence(gateway, guild_id, user_id, Status::Online)?;
-            }
-            Ok(outcome)
-        })
+        .finish(async move { Ok(log.commit(change).await??.outcome) })
         .await
 }
 

@@ -240,3 +240,45 @@ fn a_change_of_the_host_replaces_no_module_and_what_takes_a_restart_is_refused()
     let refused = plan_for(ALL, &[], &[("FILAMENT_MODULES__BASE", "false")]).expect_err("refused");
     assert!(matches!(refused, Conflict::Missing(missing) if missing.len() == 2));
 }
+
+/// Keys of the host that hold from the commit on, each with where they are read.
+const LIVE: &[&str] = &[
+    // from the snapshot, at each request or at the stop
+    "server.trusted_proxy_cidrs",
+    "server.shutdown_grace_secs",
+    "http.request_timeout_secs",
+    "http.max_json_body_bytes",
+    "http.rate_limit_requests_per_minute",
+    "http.metrics_allowed_cidrs",
+    "http.compression",
+    // from the gateway's settings, for open sockets too
+    "server.public_origins",
+    "gateway.",
+    // by the filter of the log
+    "log.level",
+    "log.levels",
+    // from the configuration of the change itself, or of the panic
+    "reconciler.prepare_timeout_secs",
+    "reconciler.probe_timeout_secs",
+    "reconciler.drain_timeout_secs",
+    "reconciler.max_task_panics",
+    "reconciler.panic_backoff_millis",
+];
+
+#[test]
+fn every_key_of_the_host_either_holds_at_once_or_is_refused_until_a_restart() {
+    let catalogue = tower();
+    let loaded = load(&catalogue, &[]);
+    let ids = catalogue.ids();
+    for one in config::explain(&loaded, None) {
+        let section = one.key.split('.').next().unwrap_or_default();
+        if section == "modules" || ids.contains(&section) {
+            continue;
+        }
+        let live = LIVE
+            .iter()
+            .any(|key| one.key == *key || (key.ends_with('.') && one.key.starts_with(key)));
+        let fixed = crate::reconciler::is_fixed(&one.key);
+        assert!(live != fixed, "{}: live {live}, fixed {fixed}", one.key);
+    }
+}

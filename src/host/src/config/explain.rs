@@ -1,6 +1,9 @@
 //! Saying what the configuration is: for a person who asks about a key, and as the example file.
 
-use std::fmt;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use filament_kernel::config::Profile;
 use serde::Serialize;
@@ -8,12 +11,15 @@ use serde_json::Value as Json;
 
 use super::{
     document::Document,
-    load::texts,
-    loaded::Loaded,
-    problem::Source,
+    inputs::{Inputs, PREFIX},
+    layers::Settled,
+    load::{draft, texts},
+    loaded::{Loaded, Shown},
+    problem::{Problems, Source},
     reading::in_json,
-    schema::{KeySpec, section_of},
+    schema::{KeySpec, Schema, section_of},
     sections::SectionSpec,
+    variables,
 };
 
 /// Everything about one key. Secrets read `[redacted]`; a key that is not set is null.
@@ -48,49 +54,133 @@ impl fmt::Display for Explanation {
     }
 }
 
-/// Explains a key, or all keys of a section, or every key. Empty when there is no such key or section.
+/// Explains a key, or all keys of a section, or every key. A key may also go by the name of a variable that sets it. Empty
+/// when there is no such key or section.
 pub fn explain(loaded: &Loaded, key: Option<&str>) -> Vec<Explanation> {
-    let wanted = |spec: &&KeySpec| match key {
-        None => true,
-        Some(key) => {
-            spec.path == key
-                || spec
-                    .path
-                    .strip_prefix(key)
-                    .is_some_and(|rest| rest.starts_with('.'))
-        }
+    let view = View {
+        profile: loaded.profile,
+        schema: &loaded.schema,
+        settled: &loaded.settled,
+        shown: &loaded.shown,
+        wrong: BTreeSet::new(),
     };
-    let keys = loaded.schema.keys().iter().filter(wanted);
-    keys.map(|spec| explanation(loaded, spec)).collect()
+    view.explain(key)
 }
 
-/// The key or section that was probably meant by one that there is not.
+/// The key or section that was probably meant by one, or by a variable, that there is not.
 pub fn nearest_key<'a>(loaded: &'a Loaded, key: &str) -> Option<&'a str> {
-    loaded.schema.nearest(key)
+    nearest(&loaded.schema, key)
 }
 
-fn explanation(loaded: &Loaded, spec: &KeySpec) -> Explanation {
-    let section = section_of(&spec.path);
-    let (value, default) = match loaded.shown.get(section) {
-        Some(shown) => {
-            let at_key = |json| in_json(json, section, &spec.path).cloned();
-            (
-                at_key(&shown.values).unwrap_or_default(),
-                at_key(&shown.defaults).unwrap_or_default(),
-            )
-        }
-        // The only key outside of all sections is the profile.
-        None => (
-            Json::from(loaded.profile.to_string()),
-            Json::from(Profile::Dev.to_string()),
-        ),
+/// What there is to say about a configuration that may have problems.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Explained {
+    /// As of [`explain`], but a key with a problem has its default. Empty when there is no such key or section.
+    pub explanations: Vec<Explanation>,
+    /// Where there is no such key: the key or section that was probably meant.
+    pub nearest: Option<String>,
+    /// Everything that is wrong with the configuration.
+    pub problems: Option<Problems>,
+}
+
+/// As [`explain`], from what [`load`](super::load()) takes: a configuration with problems is explained as well.
+pub fn explain_from(
+    sections: &[SectionSpec],
+    module_ids: &[&'static str],
+    inputs: &Inputs,
+    key: Option<&str>,
+) -> Explained {
+    let draft = draft(sections, module_ids, inputs);
+    let wrong = draft
+        .problems
+        .iter()
+        .filter_map(|problem| draft.schema.key_around(&problem.key));
+    let view = View {
+        profile: draft.profile,
+        schema: &draft.schema,
+        settled: &draft.settled,
+        shown: &draft.shown,
+        wrong: wrong.map(|key| key.path.as_str()).collect(),
     };
-    Explanation {
-        key: spec.path.clone(),
-        value,
-        source: loaded.settled.source(&spec.path),
-        documentation: spec.documentation.clone(),
-        default,
+    let explanations = view.explain(key);
+    let nearest = key
+        .filter(|_| explanations.is_empty())
+        .and_then(|key| nearest(&draft.schema, key))
+        .map(str::to_owned);
+    let problems = (!draft.problems.is_empty()).then(|| Problems::from(draft.problems.clone()));
+    Explained {
+        explanations,
+        nearest,
+        problems,
+    }
+}
+
+fn nearest<'a>(schema: &'a Schema, key: &str) -> Option<&'a str> {
+    if !key.starts_with(PREFIX) {
+        return schema.nearest(key);
+    }
+    let variable = variables::nearest(key, schema)?;
+    variables::key_named(&variable, schema).map(|key| key.path.as_str())
+}
+
+/// What explanations are made of.
+struct View<'a> {
+    profile: Profile,
+    schema: &'a Schema,
+    settled: &'a Settled,
+    shown: &'a BTreeMap<String, Shown>,
+    /// The keys that have a problem.
+    wrong: BTreeSet<&'a str>,
+}
+
+impl View<'_> {
+    fn explain(&self, key: Option<&str>) -> Vec<Explanation> {
+        let variable = key.and_then(|name| variables::key_named(name, self.schema));
+        let key = variable.map(|spec| spec.path.as_str()).or(key);
+        let wanted = |spec: &&KeySpec| match key {
+            None => true,
+            Some(key) => {
+                spec.path == key
+                    || spec
+                        .path
+                        .strip_prefix(key)
+                        .is_some_and(|rest| rest.starts_with('.'))
+            }
+        };
+        let keys = self.schema.keys().iter().filter(wanted);
+        keys.map(|spec| self.explanation(spec)).collect()
+    }
+
+    fn explanation(&self, spec: &KeySpec) -> Explanation {
+        let section = section_of(&spec.path);
+        let (value, default) = match self.shown.get(section) {
+            Some(shown) => {
+                let at_key = |json| in_json(json, section, &spec.path).cloned();
+                (
+                    at_key(&shown.values).unwrap_or_default(),
+                    at_key(&shown.defaults).unwrap_or_default(),
+                )
+            }
+            // The only key outside of all sections is the profile.
+            None if section.is_empty() => (
+                Json::from(self.profile.to_string()),
+                Json::from(Profile::Dev.to_string()),
+            ),
+            // The type of the section refuses its own defaults, which is one of the problems.
+            None => (Json::Null, Json::Null),
+        };
+        let (value, source) = if self.wrong.contains(spec.path.as_str()) {
+            (default.clone(), Source::Default)
+        } else {
+            (value, self.settled.source(&spec.path))
+        };
+        Explanation {
+            key: spec.path.clone(),
+            value,
+            source,
+            documentation: spec.documentation.clone(),
+            default,
+        }
     }
 }
 

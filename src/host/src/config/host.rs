@@ -11,12 +11,15 @@ use std::{
 
 use filament_kernel::config::{Complaint, Profile, Secret, Section, unset_if_empty};
 use ipnet::IpNet;
+use sea_orm::sqlx::postgres::PgConnectOptions;
 use serde::{Deserialize, Serialize};
 use validator::Validate;
 
+use self::forms::{address, networks};
 pub use self::log::{Level, Log, LogFormat};
 use super::sections::{SectionSpec, TypedSections};
 
+mod forms;
 mod log;
 
 /// The sections of the host, in the order in which they are documented.
@@ -117,7 +120,9 @@ macro_rules! durations {
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, Validate)]
 #[serde(deny_unknown_fields)]
 pub struct Server {
+    #[serde(deserialize_with = "address")]
     pub bind_addr: SocketAddr,
+    #[serde(deserialize_with = "networks")]
     pub trusted_proxy_cidrs: Vec<IpNet>,
     pub public_origins: Vec<String>,
     #[validate(range(min = 1, max = 300))]
@@ -200,25 +205,41 @@ impl Section for Database {
     const DEFAULTS: &'static str = include_str!("database.toml");
 
     fn check(&self, profile: Profile) -> Vec<Complaint> {
-        let url = self.url.as_ref().map(Secret::expose);
-        let postgres = url
-            .is_some_and(|url| url.starts_with("postgres://") || url.starts_with("postgresql://"));
-        let sqlite = url.is_some_and(|url| url.starts_with("sqlite:"));
-        let message = match profile {
-            _ if postgres => return Vec::new(),
-            Profile::Dev if sqlite || url.is_none() => return Vec::new(),
-            Profile::Dev => {
-                "must begin with postgres://, postgresql:// or sqlite:, or be empty for a file in data.dir"
+        let message = match (self.url.as_ref().map(Secret::expose), profile) {
+            (None, Profile::Dev) => None,
+            (None, Profile::Production) => {
+                Some("must be set in profile production, to a postgres:// or postgresql:// URL")
             }
-            Profile::Production if url.is_none() => {
-                "must be set in profile production, to a postgres:// or postgresql:// URL"
+            (Some(url), _) if url.starts_with("postgres://") || url.starts_with("postgresql://") => {
+                (!is_postgres(url)).then_some(
+                    "must be a URL like postgres://user:password@host:5432/name, with a port of 1 to 65535 and the \
+                     special characters of the password percent-encoded",
+                )
             }
-            Profile::Production => {
-                "must begin with postgres:// or postgresql:// in profile production"
+            (Some(url), Profile::Dev) if url.starts_with("sqlite://") => (!is_sqlite(url))
+                .then_some("must be sqlite://<path>, with the path of a file and without parameters"),
+            (Some(_), Profile::Dev) => Some(
+                "must begin with postgres://, postgresql:// or sqlite://, or be empty for a file in data.dir",
+            ),
+            (Some(_), Profile::Production) => {
+                Some("must begin with postgres:// or postgresql:// in profile production")
             }
         };
-        vec![Complaint::new("url", message)]
+        let complaint = message.map(|message| Complaint::new("url", message));
+        complaint.into_iter().collect()
     }
+}
+
+/// Whether the driver can read `url`. What it says about one that it cannot read may quote it, so nobody is told.
+fn is_postgres(url: &str) -> bool {
+    url.parse::<PgConnectOptions>()
+        .is_ok_and(|options| options.get_port() != 0)
+}
+
+/// Whether `url` names a file, and nothing else: not the memory, and no parameters.
+fn is_sqlite(url: &str) -> bool {
+    let path = url.strip_prefix("sqlite://").unwrap_or_default();
+    !path.is_empty() && path != ":memory:" && !path.contains('?')
 }
 
 /// `[storage]`: where uploaded bytes go.
@@ -261,6 +282,7 @@ pub struct Http {
     pub max_connections: usize,
     #[validate(range(min = 1, max = 1_000_000))]
     pub rate_limit_requests_per_minute: u32,
+    #[serde(deserialize_with = "networks")]
     pub metrics_allowed_cidrs: Vec<IpNet>,
     pub compression: bool,
 }

@@ -13,7 +13,6 @@ use super::{
     document::Document,
     problem::{Problem, Source},
     schema::{Found, Schema, join},
-    suggest,
 };
 
 /// What one source says. Variables and secret files are one layer each, so that a value's provenance names the variable.
@@ -95,7 +94,7 @@ impl Layer {
                 problems.push(Problem {
                     key: String::new(),
                     source: layer.source_at(Some(error.line), Some(error.column)),
-                    message: format!("is not valid TOML: {}", error.message),
+                    message: format!("the file is not valid TOML: {}", error.message),
                     suggestion: None,
                 });
                 None
@@ -119,7 +118,7 @@ impl Layer {
                     Ok(())
                 }
                 (Found::Group, None) => Err((format!("must be a table, `[{path}]`"), None)),
-                (Found::Key(key), _) => match key.kind.accept(entry.item) {
+                (Found::Key(key), _) => match key.accept(entry.item) {
                     Ok(value) => {
                         self.lines.insert(path.clone(), entry.line);
                         self.set(&path, value);
@@ -132,8 +131,7 @@ impl Layer {
                         Some(_) if prefix.is_empty() => "unknown section",
                         _ => "unknown key",
                     };
-                    let suggestion = schema.nearest(&path).map(suggest::did_you_mean);
-                    Err((what.to_owned(), suggestion))
+                    Err((what.to_owned(), schema.suggestion(&path)))
                 }
             };
             if let Err((message, suggestion)) = outcome {

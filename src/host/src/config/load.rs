@@ -15,8 +15,8 @@ use super::{
     inputs::Inputs,
     layers::{Layer, Settled},
     loaded::{Loaded, MODULES, Shown},
-    problem::{Problem, Problems, Source},
-    reading::{Reader, describe, shown_defaults},
+    problem::{Note, Problem, Problems, Source},
+    reading::{Reader, describe, learn_demands, shown_defaults},
     schema::Schema,
     sections::{SectionSpec, TypedSections},
     variables::Variables,
@@ -25,6 +25,19 @@ use super::{
 /// The key that names the profile, at the top level of the file.
 const PROFILE: &str = "profile";
 
+/// All that is known of a configuration, whether it can be used or not.
+pub(super) struct Draft {
+    pub(super) profile: Profile,
+    pub(super) schema: Schema,
+    pub(super) settled: Settled,
+    pub(super) shown: BTreeMap<String, Shown>,
+    pub(super) problems: Vec<Problem>,
+    file: PathBuf,
+    enabled: BTreeMap<String, bool>,
+    notes: Vec<Note>,
+    sections: TypedSections,
+}
+
 /// Loads the configuration: `sections` are those of the modules, `module_ids` the modules that this build has; the host
 /// adds its own. Fails with every problem at once.
 pub fn load(
@@ -32,6 +45,30 @@ pub fn load(
     module_ids: &[&'static str],
     inputs: &Inputs,
 ) -> Result<Loaded, Problems> {
+    let draft = draft(sections, module_ids, inputs);
+    match HostConfig::pick(&draft.sections) {
+        Some(host) if draft.problems.is_empty() => Ok(Loaded {
+            profile: draft.profile,
+            host,
+            file: draft.file,
+            enabled: draft.enabled,
+            notes: draft.notes,
+            schema: draft.schema,
+            settled: draft.settled,
+            sections: draft.sections,
+            shown: draft.shown,
+        }),
+        // Each section that could not be read has said why.
+        _ => Err(Problems::from(draft.problems)),
+    }
+}
+
+/// Goes through all layers and sections, and stops at no problem.
+pub(super) fn draft(
+    sections: &[SectionSpec],
+    module_ids: &[&'static str],
+    inputs: &Inputs,
+) -> Draft {
     let mut problems = Vec::new();
     let schema = schema(sections, module_ids, &mut problems);
 
@@ -97,24 +134,20 @@ pub fn load(
         typed.insert(spec.name, section);
     }
 
-    match HostConfig::pick(&typed) {
-        Some(host) if problems.is_empty() => Ok(Loaded {
-            profile,
-            host,
-            file: absolute(&file.path),
-            enabled,
-            notes: variables.notes,
-            schema,
-            settled,
-            sections: typed,
-            shown,
-        }),
-        // Each section that could not be read has said why.
-        _ => Err(Problems::new(problems)),
+    Draft {
+        profile,
+        file: absolute(&file.path),
+        enabled,
+        notes: variables.notes,
+        schema,
+        settled,
+        sections: typed,
+        shown,
+        problems,
     }
 }
 
-/// The keys of the top level, of the host, of `[modules]` and of the modules.
+/// The keys of the top level, of the host, of `[modules]` and of the modules, and what their types demand of them.
 pub(super) fn schema(
     sections: &[SectionSpec],
     module_ids: &[&'static str],
@@ -130,6 +163,10 @@ pub(super) fn schema(
                 suggestion: None,
             });
         }
+    }
+    let defaults = Settled::of(&[Layer::defaults(&schema)], &schema);
+    for spec in host::SECTIONS.iter().chain(sections) {
+        learn_demands(spec, &defaults, &mut schema);
     }
     schema
 }

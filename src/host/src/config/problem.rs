@@ -4,6 +4,8 @@ use std::{fmt, path::PathBuf};
 
 use serde::Serialize;
 
+use super::loaded::Loaded;
+
 /// Where a value comes from.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -80,6 +82,18 @@ pub struct Problem {
     pub suggestion: Option<String>,
 }
 
+impl Problem {
+    /// A problem that somebody else found with a configuration that has been loaded: what set `key` there is its source.
+    pub fn about(loaded: &Loaded, key: &str, message: String, suggestion: Option<String>) -> Self {
+        Self {
+            key: key.to_owned(),
+            source: loaded.settled.source(key),
+            message,
+            suggestion,
+        }
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.key.is_empty() {
@@ -99,20 +113,12 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Everything that is wrong with a configuration, at once; never empty. Displays as one message of several lines.
+/// Everything that is wrong with a configuration, at once; make none of nothing. Displays as one message of several lines.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Problems(Vec<Problem>);
 
 impl Problems {
-    /// Puts problems in order and drops repetitions.
-    pub(super) fn new(mut problems: Vec<Problem>) -> Self {
-        problems
-            .sort_by(|a, b| (&a.key, &a.source, &a.message).cmp(&(&b.key, &b.source, &b.message)));
-        problems.dedup();
-        Self(problems)
-    }
-
     /// Each problem, in the order of their keys.
     pub fn iter(&self) -> std::slice::Iter<'_, Problem> {
         self.0.iter()
@@ -121,6 +127,16 @@ impl Problems {
     /// The problems, in the order of their keys.
     pub fn into_vec(self) -> Vec<Problem> {
         self.0
+    }
+}
+
+impl From<Vec<Problem>> for Problems {
+    /// Puts problems in order and drops repetitions.
+    fn from(mut problems: Vec<Problem>) -> Self {
+        problems
+            .sort_by(|a, b| (&a.key, &a.source, &a.message).cmp(&(&b.key, &b.source, &b.message)));
+        problems.dedup();
+        Self(problems)
     }
 }
 

@@ -4,13 +4,14 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use figment::{error::Kind, value::Value};
 use filament_kernel::config::{Complaint, Profile};
+use serde_json::Value as Json;
 
 use super::{
     aliases,
     layers::{Layer, Settled},
     problem::{Problem, Source},
-    schema::{KeySpec, Schema, join, section_of},
-    sections::{ReadSection, SectionSpec},
+    schema::{KeySpec, Kind as KeyKind, Schema, join, section_of},
+    sections::{ReadResult, ReadSection, SectionSpec},
     suggest,
 };
 
@@ -22,9 +23,9 @@ pub(super) struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// Reads a section. What is wrong with single keys comes out at once: a key that cannot be read is put aside, its
-    /// default takes its place, and the section is read again. The rules across keys are asked only when every key is
-    /// good, `problems` so far included, and `judge` says so.
+    /// Reads a section. Everything that is wrong with it comes out at once: a key that cannot be read is put aside, its
+    /// default takes its place, and the section is read again. The rules across keys are asked when `judge` says so; what
+    /// they say about a key that is wrong by itself, or by comparing with one, is left for when that key is right.
     pub(super) fn read(
         &self,
         spec: &SectionSpec,
@@ -32,16 +33,36 @@ impl Reader<'_> {
         problems: &mut Vec<Problem>,
     ) -> Option<Arc<dyn ReadSection>> {
         let section = self.read_keys(spec, problems)?;
-        let complaints = section.complaints_of_keys();
-        problems.extend(self.problems_of(spec.name, complaints));
-        let all_good = problems
+        let unread: BTreeSet<&str> = problems
             .iter()
             .filter_map(|problem| self.schema.key_around(&problem.key))
-            .all(|key| section_of(&key.path) != spec.name);
-        if judge && all_good {
-            let complaints = section.complaints_of_section(self.profile);
-            problems.extend(self.problems_of(spec.name, complaints));
+            .map(|key| key.path.as_str())
+            .filter(|path| section_of(path) == spec.name)
+            .collect();
+        let mut found = section.complaints_of_keys();
+        if judge {
+            let out_of_bounds: BTreeSet<String> = found
+                .iter()
+                .map(|complaint| join(spec.name, &complaint.key))
+                .collect();
+            let names_wrong_key = |message: &str| {
+                let mut wrong = unread
+                    .iter()
+                    .copied()
+                    .chain(out_of_bounds.iter().map(String::as_str));
+                wrong.any(|path| names(message, path, spec.name))
+            };
+            let adds = |complaint: &Complaint| {
+                let path = join(spec.name, &complaint.key);
+                let key = self.schema.key_around(&path);
+                !out_of_bounds.contains(&path)
+                    && key.is_none_or(|key| !unread.contains(key.path.as_str()))
+                    && !names_wrong_key(&complaint.message)
+            };
+            let rules = section.complaints_of_section(self.profile);
+            found.extend(rules.into_iter().filter(adds));
         }
+        problems.extend(self.problems_of(spec.name, found));
         Some(section)
     }
 
@@ -63,15 +84,37 @@ impl Reader<'_> {
                 problems.push(misfit(&path, &error));
                 return None;
             };
+            let at = relative(&key.path, spec.name);
             let value = self.settled.value(&key.path);
-            let (message, suggestion) = describe(&error, value);
-            problems.push(Problem {
-                key: item_of(key, &path),
-                source: self.settled.source(&key.path),
-                message,
-                suggestion,
-            });
-            values.replace(relative(&key.path, spec.name), key.default.clone());
+            let first_item = relative(&path, &key.path).split('.').next();
+            let first_item = first_item.and_then(|place| place.parse::<usize>().ok());
+            let mut errors = vec![(path, error)];
+            // A wrong item hides those after it, so each of them is tried alone.
+            if let (Some(first), Some(Value::Array(_, items))) = (first_item, value) {
+                for (place, item) in items.iter().enumerate().skip(first + 1) {
+                    values.replace(at, Value::from(vec![item.clone()]));
+                    let Err(error) = (spec.read)(values.value()) else {
+                        continue;
+                    };
+                    let path = join(spec.name, &error.path.join("."));
+                    if let Some(within) = path.strip_prefix(&join(&key.path, "0")) {
+                        errors.push((format!("{}.{place}{within}", key.path), error));
+                    }
+                }
+            }
+            for (path, error) in errors {
+                let (mut message, suggestion) = describe(&error, value);
+                if let (Some(demand), true) = (&key.demand, out_of_type(&error)) {
+                    message.clone_from(demand);
+                }
+                problems.push(Problem {
+                    key: item_of(key, &path),
+                    source: self.settled.source(&key.path),
+                    message,
+                    suggestion,
+                });
+            }
+            values.replace(at, key.default.clone());
         }
     }
 
@@ -100,6 +143,90 @@ impl Reader<'_> {
         let value = self.settled.value(&key.path).and_then(Value::as_str);
         value.is_some_and(str::is_empty)
     }
+}
+
+/// Text that no type takes which does not take every text.
+const NONSENSE: &str = "\u{1}";
+
+/// Finds out what the type of a section demands of its keys, by asking it for what it refuses.
+pub(super) fn learn_demands(spec: &SectionSpec, defaults: &Settled, schema: &mut Schema) {
+    let keys = schema.keys_mut().iter_mut();
+    for key in keys.filter(|key| section_of(&key.path) == spec.name) {
+        let at = relative(&key.path, spec.name);
+        let read = |value: Value| {
+            let mut values = defaults.section(spec.name);
+            values.replace(at, value);
+            (spec.read)(values.value())
+        };
+        key.demand = match key.kind {
+            KeyKind::String => demand_of_text(&read),
+            KeyKind::Integer => demand_of_integer(&read, at),
+            _ => None,
+        };
+    }
+}
+
+fn demand_of_text(read: &dyn Fn(Value) -> ReadResult) -> Option<String> {
+    let error = read(Value::from(NONSENSE)).err()?;
+    matches!(
+        error.kind,
+        Kind::InvalidValue(..) | Kind::UnknownVariant(..)
+    )
+    .then(|| describe(&error, None).0)
+}
+
+/// The bounds of an integer: what is said about the least and the greatest that its type holds.
+fn demand_of_integer(read: &dyn Fn(Value) -> ReadResult, at: &str) -> Option<String> {
+    let (least, greatest) = match read(Value::from(i64::MIN)) {
+        Ok(_) => (i64::MIN, i64::MAX),
+        Err(error) => match &error.kind {
+            Kind::InvalidType(_, name) | Kind::InvalidValue(_, name) => limits(name)?,
+            _ => return None,
+        },
+    };
+    let bound = |number: i64| {
+        let complaints = read(Value::from(number)).ok()?.complaints_of_keys();
+        let mut complaints = complaints.into_iter();
+        complaints.find_map(|complaint| (complaint.key == at).then_some(complaint.message))
+    };
+    bound(least).or_else(|| {
+        let message = bound(greatest)?;
+        // What has no bound below has that of its type.
+        match message.strip_prefix("must be at most ") {
+            Some(most) if least != i64::MIN => Some(format!("must be {least} to {most}")),
+            _ => Some(message),
+        }
+    })
+}
+
+/// The least and the greatest of an integer type; what is not told apart from the values of TOML ends with them.
+fn limits(name: &str) -> Option<(i64, i64)> {
+    Some(match name {
+        "u8" => (0, u8::MAX.into()),
+        "u16" => (0, u16::MAX.into()),
+        "u32" => (0, u32::MAX.into()),
+        "u64" | "usize" => (0, i64::MAX),
+        "i8" => (i8::MIN.into(), i8::MAX.into()),
+        "i16" => (i16::MIN.into(), i16::MAX.into()),
+        "i32" => (i32::MIN.into(), i32::MAX.into()),
+        _ => return None,
+    })
+}
+
+/// Whether an error is about an integer that its type does not hold.
+fn out_of_type(error: &figment::Error) -> bool {
+    match &error.kind {
+        Kind::InvalidType(_, name) | Kind::InvalidValue(_, name) => limits(name).is_some(),
+        _ => false,
+    }
+}
+
+/// Whether a message about a key of `section` names the key at `path`.
+fn names(message: &str, path: &str, section: &str) -> bool {
+    let goes_on = |rest: &str| rest.starts_with(|c: char| c.is_alphanumeric() || c == '_');
+    let mut places = message.match_indices(path);
+    places.any(|(at, _)| !goes_on(&message[at + path.len()..]))
+        || message.contains(&format!("`{}`", relative(path, section)))
 }
 
 /// The defaults of a section, as they may be shown; nothing when its type refuses them.
@@ -135,8 +262,21 @@ impl SectionSpec {
             if key.documentation.is_empty() {
                 found.push(format!("{}: has no comment above it", key.path));
             }
-            if in_json(&shown, self.name, &key.path).is_none() {
+            let value = in_json(&shown, self.name, &key.path);
+            if value.is_none() {
                 found.push(format!("{}: is in the file and not in the type", key.path));
+            }
+            // A secret that is not set would look as if it were.
+            let is_empty = key.default.as_str().is_some_and(str::is_empty);
+            if is_empty
+                && value
+                    .and_then(Json::as_str)
+                    .is_some_and(|text| !text.is_empty())
+            {
+                found.push(format!(
+                    "{}: is not set, but is shown as if it were",
+                    key.path
+                ));
             }
         }
         let mut paths = Vec::new();
@@ -206,15 +346,10 @@ fn how_to_set(key: &str) -> String {
 
 /// What an error says, without the value that it is about, and what was probably meant.
 pub(super) fn describe(error: &figment::Error, value: Option<&Value>) -> (String, Option<String>) {
-    let expected = |expected: &str| match expected {
-        "u8" => "must be 0 to 255".to_owned(),
-        "u16" => "must be 0 to 65535".to_owned(),
-        "u32" => "must be 0 to 4294967295".to_owned(),
-        "u64" | "usize" => "must be 0 or more".to_owned(),
-        "i8" => "must be -128 to 127".to_owned(),
-        "i16" => "must be -32768 to 32767".to_owned(),
-        "i32" => "must be -2147483648 to 2147483647".to_owned(),
-        expected => format!("must be {expected}"),
+    let expected = |expected: &str| match limits(expected) {
+        Some((least, i64::MAX)) => format!("must be {least} or more"),
+        Some((least, greatest)) => format!("must be {least} to {greatest}"),
+        None => format!("must be {expected}"),
     };
     let message = match &error.kind {
         Kind::InvalidType(_, what) | Kind::InvalidValue(_, what) => expected(what),

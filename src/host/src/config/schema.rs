@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use figment::value::{Dict, Num, Tag, Value};
 use toml_edit::{Item, TableLike};
 
-use super::{document::Document, suggest};
+use super::{document::Document, loaded::MODULES, suggest};
 
 /// Every key of every section.
 #[derive(Debug, Clone, Default)]
@@ -31,6 +31,20 @@ pub(super) struct KeySpec {
     pub(super) kind: Kind,
     pub(super) documentation: String,
     pub(super) default: Value,
+    /// What the key's type demands, `must be 1 to 300`, where that is known and says more than the kind does.
+    pub(super) demand: Option<String>,
+}
+
+impl KeySpec {
+    /// A value that was written in TOML, if the key can have it; else what is wrong with it.
+    pub(super) fn accept(&self, item: &Item) -> Result<Value, String> {
+        self.kind
+            .accept(item)
+            .map_err(|message| match (&self.kind, &self.demand) {
+                (Kind::String, Some(demand)) => demand.clone(),
+                _ => message,
+            })
+    }
 }
 
 /// What a path in a layer turned out to be.
@@ -84,6 +98,7 @@ impl Schema {
                         kind,
                         documentation: document.comment_above(entry.line),
                         default,
+                        demand: None,
                     });
                 }
             }
@@ -93,6 +108,10 @@ impl Schema {
 
     pub(super) fn keys(&self) -> &[KeySpec] {
         &self.keys
+    }
+
+    pub(super) fn keys_mut(&mut self) -> &mut [KeySpec] {
+        &mut self.keys
     }
 
     pub(super) fn key(&self, path: &str) -> Option<&KeySpec> {
@@ -122,7 +141,8 @@ impl Schema {
             .find_map(|candidate| self.key(candidate))
     }
 
-    /// The key or section that was probably meant by `path`.
+    /// The key or section that was probably meant by `path`: one beside it, else one that has its name in another section,
+    /// else, when there is no such section either, the one that is spelt most like it.
     pub(super) fn nearest(&self, path: &str) -> Option<&str> {
         let path = path.to_ascii_lowercase();
         let (group, last) = path.rsplit_once('.').unwrap_or(("", &path));
@@ -130,13 +150,39 @@ impl Schema {
             let (known_group, known_last) = known.rsplit_once('.').unwrap_or(("", known));
             (known_group == group).then_some((known.as_str(), known_last))
         });
+        let sibling = suggest::nearest(last, siblings);
+        // A key of [modules] is the id of a module, which means something else wherever else it stands.
+        if sibling.is_some() || group == MODULES {
+            return sibling;
+        }
+        let mut keys = self.keys.iter().map(|key| key.path.as_str());
+        let namesake = keys
+            .find(|known| section_of(known) != MODULES && known.rsplit('.').next() == Some(last));
+        if namesake.is_some() || self.index.contains_key(group) {
+            return namesake;
+        }
         let all = self.index.keys().map(String::as_str);
-        suggest::nearest(last, siblings)
-            .or_else(|| {
-                all.clone()
-                    .find(|known| known.rsplit('.').next() == Some(last))
-            })
-            .or_else(|| suggest::nearest(&path, all.map(|known| (known, known))))
+        suggest::nearest(&path, all.map(|known| (known, known)))
+    }
+
+    /// What to say about `path`, which is no key: what was probably meant, or which modules there are.
+    pub(super) fn suggestion(&self, path: &str) -> Option<String> {
+        let modules = || {
+            let keys = self.keys.iter().map(|key| key.path.split_once('.'));
+            let ids = keys.filter_map(|key| key.filter(|(group, _)| *group == MODULES));
+            let ids: Vec<&str> = ids.map(|(_, id)| id).collect();
+            (section_of(path) == MODULES && !ids.is_empty())
+                .then(|| format!("this build has the modules {}", ids.join(", ")))
+        };
+        self.nearest(path)
+            .map(suggest::did_you_mean)
+            .or_else(modules)
+    }
+
+    /// Whether there is the section, or the table in one, in which `path` would lie.
+    pub(super) fn has_group_of(&self, path: &str) -> bool {
+        path.rsplit_once('.')
+            .is_some_and(|(group, _)| self.index.get(group) == Some(&Node::Group))
     }
 }
 

@@ -26,6 +26,9 @@ pub(super) struct Variables {
     pub(super) variables: Vec<Layer>,
     pub(super) problems: Vec<Problem>,
     pub(super) notes: Vec<Note>,
+    /// The key and the name of each variable that made a layer, in the order of the layers.
+    by_file: Vec<(String, String)>,
+    by_value: Vec<(String, String)>,
 }
 
 /// What a variable's name stands for.
@@ -57,7 +60,22 @@ impl Variables {
                 read.variable(name, value, schema);
             }
         }
+        read.note_the_outdone();
         read
+    }
+
+    /// Notes each variable whose key another variable sets as well, with the one that wins.
+    fn note_the_outdone(&mut self) {
+        let by_file = std::mem::take(&mut self.by_file);
+        let named: Vec<_> = by_file.into_iter().chain(self.by_value.drain(..)).collect();
+        let winners: BTreeMap<&String, &String> =
+            named.iter().map(|(key, name)| (key, name)).collect();
+        for (key, name) in &named {
+            if let Some(winner) = winners.get(key).filter(|winner| **winner != name) {
+                let message = format!("ignored: {winner} sets `{key}` as well, and wins");
+                self.note(name, message);
+            }
+        }
     }
 
     fn variable(&mut self, name: &str, value: &str, schema: &Schema) {
@@ -70,7 +88,10 @@ impl Variables {
                     return self.problem(&key.path, source, "must be UTF-8".to_owned());
                 }
                 match key.kind.parse(value) {
-                    Ok(value) => self.variables.push(Layer::of(source, &key.path, value)),
+                    Ok(value) => {
+                        self.by_value.push((key.path.clone(), name.to_owned()));
+                        self.variables.push(Layer::of(source, &key.path, value));
+                    }
                     Err(message) => self.problem(&key.path, source, message),
                 }
             }
@@ -82,7 +103,7 @@ impl Variables {
                 key: name.to_owned(),
                 source,
                 message: "unknown variable".to_owned(),
-                suggestion: nearest(name, schema).map(|guess| suggest::did_you_mean(&guess)),
+                suggestion: suggestion(name, schema),
             }),
         }
     }
@@ -103,7 +124,10 @@ impl Variables {
             return self.note(name, "ignored: the file is empty".to_owned());
         }
         match key.kind.parse(text) {
-            Ok(value) => self.secret_files.push(Layer::of(source, &key.path, value)),
+            Ok(value) => {
+                self.by_file.push((key.path.clone(), name.to_owned()));
+                self.secret_files.push(Layer::of(source, &key.path, value));
+            }
             Err(message) => self.problem(&key.path, source, message),
         }
     }
@@ -154,12 +178,38 @@ fn is_alias(name: &str) -> bool {
     aliases::key_of(name).is_some() || aliases::key_of(base).is_some()
 }
 
+/// The key that a variable sets, by its value or by the file that it names.
+pub(super) fn key_named<'a>(name: &str, schema: &'a Schema) -> Option<&'a KeySpec> {
+    match meaning(name, schema) {
+        Meaning::Value(key) | Meaning::File(key) => Some(key),
+        Meaning::Absent(_) | Meaning::Unknown => None,
+    }
+}
+
+/// What to say about a variable that there is not.
+fn suggestion(name: &str, schema: &Schema) -> Option<String> {
+    let guess = nearest(name, schema).map(|guess| suggest::did_you_mean(&guess));
+    guess.or_else(|| schema.suggestion(&key_in_known_group(name, schema)?))
+}
+
+/// The key that `name` spells, when only its last part is wrong.
+fn key_in_known_group(name: &str, schema: &Schema) -> Option<String> {
+    let base = name.strip_suffix(FILE_SUFFIX).unwrap_or(name);
+    key_of(base).filter(|key| schema.has_group_of(key))
+}
+
 /// The variable that was probably meant by `name`.
-fn nearest(name: &str, schema: &Schema) -> Option<String> {
+pub(super) fn nearest(name: &str, schema: &Schema) -> Option<String> {
+    let known_group = key_in_known_group(name, schema);
     let (name, suffix) = match name.strip_suffix(FILE_SUFFIX) {
         Some(base) => (base, FILE_SUFFIX),
         None => (name, ""),
     };
+    if let Some(key) = known_group {
+        let key = schema.key(schema.nearest(&key)?)?;
+        let guess = aliases::full_name_of(&key.path);
+        return Some(format!("{guess}{suffix}"));
+    }
     let full_names = schema
         .keys()
         .iter()

@@ -113,6 +113,16 @@ pub(super) async fn head(db: &impl ConnectionTrait, stream: Stream) -> Result<i6
         .map_or(0, |row| row.last_number))
 }
 
+/// Waits until no transaction that has taken numbers of `stream` is open any more: afterwards what it wrote is either there or will never
+/// be. To be called in a transaction that is rolled back.
+pub(super) async fn wait_for_others(tx: &WriteTx, stream: Stream) -> Result<(), DbErr> {
+    let sql = "INSERT INTO event_streams (stream, last_number, updated_at_ms) VALUES ($1, 0, 0) \
+               ON CONFLICT (stream) DO UPDATE SET last_number = event_streams.last_number";
+    let values = [Value::from(stream.to_string())];
+    let statement = Statement::from_sql_and_values(tx.get_database_backend(), sql, values);
+    tx.execute_raw(statement).await.map(|_| ())
+}
+
 /// Whether exactly this event stands in the log under this number.
 pub(super) async fn contains(
     db: &impl ConnectionTrait,

@@ -2,11 +2,12 @@ use std::{
     any::{Any, TypeId},
     collections::BTreeMap,
     panic::AssertUnwindSafe,
+    sync::Arc,
     time::{Duration, Instant, UNIX_EPOCH},
 };
 
 use filament_kernel::{
-    ApiError,
+    ApiError, ErrorCode,
     clock::Clock,
     db::{Database, WriteTx, is_unreachable},
     id::Ids,
@@ -68,6 +69,7 @@ impl LogBackend for EventLogBackend {
 pub struct Writer {
     db: Database,
     clock: Clock,
+    ids: Arc<Ids>,
     queue: mpsc::Receiver<Change>,
     delivery: mpsc::Sender<Committed>,
 }
@@ -79,7 +81,7 @@ pub struct Writer {
 pub async fn start(
     db: &Database,
     clock: &Clock,
-    ids: &Ids,
+    ids: &Arc<Ids>,
 ) -> Result<(EventLogBackend, Writer, mpsc::Receiver<Committed>), DbErr> {
     if let Some(latest) = store::latest_ms(db.read()).await? {
         ids.not_before(UNIX_EPOCH + Duration::from_millis(u64::try_from(latest).unwrap_or(0)));
@@ -93,6 +95,7 @@ pub async fn start(
     let writer = Writer {
         db: db.clone(),
         clock: clock.clone(),
+        ids: ids.clone(),
         queue,
         delivery,
     };
@@ -107,8 +110,8 @@ struct Made {
 
 /// How a transaction failed.
 enum Failure {
-    /// Nothing was written. With `alone`, the fault may be of one change among several.
-    Refused { error: ApiError, alone: bool },
+    /// Nothing was written. With `away` the fault is the database's; without, it may be that of one change among several.
+    Refused { error: ApiError, away: bool },
     /// The commit was sent and nobody knows what came of it.
     Unknown {
         made: Made,
@@ -122,6 +125,11 @@ impl Writer {
     pub async fn run(mut self) {
         let mut waiting = Vec::with_capacity(MAX_BATCH);
         while self.queue.recv_many(&mut waiting, MAX_BATCH).await > 0 {
+            // Whoever has given up by now is told nothing any more, so nothing is done: a retry would do it twice.
+            waiting.retain(|change| !change.is_abandoned());
+            if waiting.is_empty() {
+                continue;
+            }
             let batch = std::mem::take(&mut waiting);
             metrics::histogram!("filament_log_batch_changes").record(batch.len() as f64);
             self.write_all(batch).await;
@@ -132,11 +140,17 @@ impl Writer {
     async fn write_all(&self, batch: Vec<Change>) {
         match self.write(&batch).await {
             Ok(made) => self.finish(batch, made).await,
-            Err(Failure::Refused { alone: false, .. }) if batch.len() > 1 => {
-                for change in batch {
+            Err(Failure::Refused { away: false, .. }) if batch.len() > 1 => {
+                let mut rest = batch.into_iter();
+                while let Some(change) = rest.next() {
                     let one = vec![change];
                     match self.write(&one).await {
                         Ok(made) => self.finish(one, made).await,
+                        Err(failure @ Failure::Refused { away: true, .. }) => {
+                            // The database is away: the others need not find that out one by one.
+                            let all = one.into_iter().chain(rest).collect();
+                            return self.fail(all, failure).await;
+                        }
                         Err(failure) => self.fail(one, failure).await,
                     }
                 }
@@ -147,8 +161,8 @@ impl Writer {
 
     async fn write(&self, batch: &[Change]) -> Result<Made, Failure> {
         let refused = |error: ApiError| {
-            let alone = error.code() == filament_kernel::ErrorCode::SERVICE_UNAVAILABLE;
-            Failure::Refused { error, alone }
+            let away = error.code() == ErrorCode::SERVICE_UNAVAILABLE;
+            Failure::Refused { error, away }
         };
         let work = AssertUnwindSafe(self.transact(batch)).catch_unwind();
         let (tx, made, at_ms) = match tokio::time::timeout(TRANSACTION_TIMEOUT, work).await {
@@ -176,7 +190,7 @@ impl Writer {
     /// Everything but the commit.
     async fn transact(&self, batch: &[Change]) -> Result<(WriteTx, Made, i64), Failure> {
         let refuse = |error: DbErr| Failure::Refused {
-            alone: is_unreachable(&error),
+            away: is_unreachable(&error),
             error: error.into(),
         };
         let tx = self.db.begin().await.map_err(refuse)?;
@@ -189,8 +203,8 @@ impl Writer {
                     .apply(&changes, &tx)
                     .await
                     .map_err(|error| Failure::Refused {
+                        away: error.code() == ErrorCode::SERVICE_UNAVAILABLE,
                         error,
-                        alone: false,
                     })?;
             for Applied {
                 output,
@@ -205,7 +219,8 @@ impl Writer {
         for event in &events {
             *counts.entry(event.topic.stream).or_default() += 1;
         }
-        let now_ms = self.clock.now_ms();
+        // Not before the last id: after a restart, new ids begin behind the latest time that stands here.
+        let now_ms = self.clock.now_ms().max(self.ids.latest_ms());
         let mut next = store::take_numbers(&tx, &counts, now_ms)
             .await
             .map_err(refuse)?;
@@ -278,11 +293,18 @@ impl Writer {
         let mut wait = Duration::from_millis(50);
         let since = Instant::now();
         loop {
-            match store::contains(self.db.writer(), number, &event, at_ms).await {
-                Ok(answer) => return answer,
-                Err(error) => {
-                    warn!(%error, waited = ?since.elapsed(), "the database is away");
-                }
+            // The lost transaction may still be open on the database's side, and not to be seen is then not to be not made.
+            let look = async {
+                let tx = self.db.begin().await?;
+                store::wait_for_others(&tx, event.topic.stream).await?;
+                let answer = store::contains(&tx, number, &event, at_ms).await?;
+                tx.rollback().await?;
+                Ok::<_, DbErr>(answer)
+            };
+            match tokio::time::timeout(TRANSACTION_TIMEOUT, look).await {
+                Ok(Ok(answer)) => return answer,
+                Ok(Err(error)) => warn!(%error, waited = ?since.elapsed(), "the database is away"),
+                Err(_) => warn!(waited = ?since.elapsed(), "the database does not answer"),
             }
             if self.queue.is_closed() && since.elapsed() > Duration::from_secs(10) {
                 return false;

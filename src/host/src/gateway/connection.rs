@@ -89,6 +89,8 @@ struct Connection<IO> {
     farewell_sent: bool,
     /// The client has said goodbye: its code.
     farewell_heard: Option<Option<u16>>,
+    /// The server was the first to say goodbye.
+    sent_away: bool,
     /// What the client sends cannot be understood any more.
     deaf: bool,
     shut: bool,
@@ -116,6 +118,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
             ending: None,
             farewell_sent: false,
             farewell_heard: None,
+            sent_away: false,
             deaf: false,
             shut: false,
         }
@@ -143,7 +146,8 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
         }
     }
 
-    fn ended(&self) -> u16 {
+    fn ended(&mut self) -> u16 {
+        self.sent_away |= self.farewell_heard.is_none() && self.socket.outbox.closing().is_some();
         match (self.farewell_heard, self.socket.outbox.closing()) {
             (Some(code), _) => code.unwrap_or(NO_CODE),
             (None, Some(close)) => close.code.unwrap_or(NO_CODE),
@@ -205,6 +209,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
                 Ok(Some(Message::Ping(payload))) => self.pong = Some(frame::pong(&payload)),
                 Ok(Some(Message::Pong)) => {}
                 Ok(Some(Message::Close(code))) => {
+                    self.sent_away |= self.socket.outbox.closing().is_some();
                     self.farewell_heard = Some(code);
                     // What the client said before stands; what waits for it, it does not wait for.
                     let answer = Close {
@@ -265,9 +270,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
         self.farewell_heard.is_none() && (self.deaf || self.ending.is_some())
     }
 
-    /// What the client asked for before it hung up, and has not been done yet.
+    /// What the client asked for before it hung up, and has not been done yet. Nothing, if it was the server that ended this.
     fn unfinished(self) -> Option<BoxFuture<'static, ()>> {
-        if !self.set_up || self.running.is_none() && self.waiting.is_empty() {
+        if self.sent_away || !self.set_up || self.running.is_none() && self.waiting.is_empty() {
             return None;
         }
         let (socket, running, waiting) = (self.socket, self.running, self.waiting);
@@ -276,6 +281,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Connection<IO> {
                 running.await;
             }
             for text in waiting {
+                if socket.hub.has_ended(&socket.caller) {
+                    return;
+                }
                 command::execute(socket.clone(), text).await;
             }
         }))

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
     sync::Arc,
     time::Duration,
 };
@@ -109,6 +109,10 @@ impl Doors {
         self.sessions.get(&session).cloned().unwrap_or_default()
     }
 
+    pub(super) fn has_ended(&self, session: SessionId) -> bool {
+        self.ended.contains(&session)
+    }
+
     /// Lets nobody in any more; answers who is in.
     pub(super) fn close(&mut self) -> Vec<Arc<Socket>> {
         self.open = false;
@@ -134,21 +138,13 @@ pub(super) fn too_many(whom: &str, limit: usize) -> ApiError {
     .retry_after(Duration::from_secs(5))
 }
 
-/// What an address counts for: an IPv6 client has at least a /64 to itself, so those share one count.
-pub(super) fn counted_address(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
-        v4 @ IpAddr::V4(_) => v4,
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use filament_kernel::limits::limit_key;
 
     #[test]
     fn addresses_are_counted_by_whom_they_belong_to() {
-        let counted = |text: &str| counted_address(text.parse().expect("an address")).to_string();
+        let counted = |text: &str| limit_key(text.parse().expect("an address")).to_string();
         assert_eq!(counted("192.0.2.7"), "192.0.2.7");
         assert_eq!(counted("::ffff:192.0.2.7"), "192.0.2.7");
         assert_eq!(counted("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");

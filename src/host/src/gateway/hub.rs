@@ -15,6 +15,7 @@ use filament_kernel::{
     ApiError, Caller,
     gateway::{Audience, Gateway},
     id::{SessionId, UserId},
+    limits::limit_key,
     log::{Stream, Topic},
 };
 use filament_protocol::CloseCode;
@@ -75,7 +76,7 @@ impl Hub {
 
     /// Delivers logged events, in order and after their commit. Not to be called by two tasks at once, or their order is lost.
     /// Await [`Hub::settle`] between two calls.
-    pub fn deliver(&self, events: &[Delivery]) {
+    pub fn deliver(self: &Arc<Self>, events: &[Delivery]) {
         let mut rest = events;
         while let Some(first) = rest.first() {
             let (run, after) = rest.split_at(run_length(rest));
@@ -88,6 +89,12 @@ impl Hub {
                     .map(|event| frame::event(event.name, &event.data))
                     .collect()
             });
+            if let Some(user) = first.admits
+                && self.is_online(user)
+            {
+                // The others hear of the person first, and then that they are there.
+                self.user_came(user, vec![first.topic.stream]);
+            }
             if let Some(expelled) = run.last().and_then(|last| last.expels) {
                 self.directory.expel(expelled, first.topic.stream);
             }
@@ -163,6 +170,11 @@ impl Hub {
         self.settings.load()
     }
 
+    /// Whether the caller's session has ended while its socket was open.
+    pub(super) fn has_ended(&self, caller: &Caller) -> bool {
+        self.doors().has_ended(caller.session_id)
+    }
+
     pub(super) fn table(&self) -> Option<Arc<dyn Table>> {
         self.table.get().map(|current| current.table())
     }
@@ -185,7 +197,7 @@ impl Hub {
         caller: Caller,
         client_ip: IpAddr,
     ) -> Result<Registration, ApiError> {
-        let address = doors::counted_address(client_ip);
+        let address = limit_key(client_ip);
         let settings = self.settings();
         let socket = self.directory.enter(caller.user_id, |user, open| {
             let mut doors = self.doors();

@@ -2,7 +2,10 @@ use std::{net::IpAddr, panic::AssertUnwindSafe, sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use filament_kernel::{
-    ApiError, Caller, ErrorCode, http::RequestContext, id::Ids, limits::Allowance,
+    ApiError, Caller, ErrorCode,
+    http::RequestContext,
+    id::Ids,
+    limits::{Allowance, limit_key},
     scope::panic_message,
 };
 use futures_util::FutureExt;
@@ -19,7 +22,6 @@ use super::{
     client::client_ip,
     endpoint::RouteAllowance,
     failure::{api_error, render, too_large},
-    settings::limit_key,
     upload::Upload,
 };
 use crate::{
@@ -84,7 +86,7 @@ impl App {
         let mut response = answer.unwrap_or_else(|failure| {
             let mut response = render(&failure, &context.request_id);
             if failure.code() == ErrorCode::METHOD_NOT_ALLOWED
-                && let Ok(allow) = snapshot.methods(&path).join(", ").parse()
+                && let Ok(allow) = allowed(&snapshot, &path).parse()
             {
                 response.headers_mut().insert(header::ALLOW, allow);
             }
@@ -125,6 +127,19 @@ impl App {
         parts: RequestParts,
         upload: &Upload,
     ) -> Result<Response, ApiError> {
+        let longest = snapshot.config.host.http.max_header_bytes;
+        let length: usize = parts
+            .headers
+            .iter()
+            .map(|(name, value)| name.as_str().len() + value.len() + 4)
+            .sum();
+        if length > longest {
+            // hyper looks at its bound only between reads.
+            return Err(ApiError::new(
+                ErrorCode::INVALID_REQUEST,
+                format!("the headers are longer than {longest} bytes"),
+            ));
+        }
         let limit = snapshot.http.max_body_bytes;
         let announced = parts
             .headers
@@ -141,14 +156,14 @@ impl App {
         let work = async {
             match (request.method(), path.as_str()) {
                 (&Method::GET, "/gateway/ws") => self.gateway(context, &request).await,
-                (&Method::GET, "/openapi.json") => Ok(document(snapshot, &request)),
-                (&Method::GET, "/docs" | "/docs/") => Ok(Response::builder()
+                (&Method::GET | &Method::HEAD, "/openapi.json") => Ok(document(snapshot, &request)),
+                (&Method::GET, "/favicon.ico") => Ok(StatusCode::NO_CONTENT.into_response()),
+                (&Method::GET | &Method::HEAD, "/docs" | "/docs/") => Ok(Response::builder()
                     .content_type("text/html; charset=utf-8")
                     .body(self.docs.clone())),
-                (_, "/gateway/ws" | "/openapi.json" | "/docs") => Err(ApiError::new(
-                    ErrorCode::METHOD_NOT_ALLOWED,
-                    "this path allows GET",
-                )),
+                (_, "/gateway/ws" | "/openapi.json" | "/docs" | "/docs/" | "/favicon.ico") => Err(
+                    ApiError::new(ErrorCode::METHOD_NOT_ALLOWED, "this path allows GET"),
+                ),
                 _ => snapshot
                     .router
                     .call(request)
@@ -185,6 +200,14 @@ impl App {
 /// Probes of load balancers and monitors are not counted against anybody.
 fn limited(path: &str) -> bool {
     !matches!(path, "/health" | "/metrics")
+}
+
+/// The methods that a path allows, for `Allow`: those of the routes, or GET for what the host serves beside them.
+fn allowed(snapshot: &Snapshot, path: &str) -> String {
+    match snapshot.methods(path) {
+        methods if methods.is_empty() => "GET".to_string(),
+        methods => methods.join(", "),
+    }
 }
 
 fn class(status: u16) -> &'static str {

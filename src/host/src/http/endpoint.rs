@@ -3,7 +3,7 @@ use std::{net::IpAddr, panic::AssertUnwindSafe, sync::Arc, time::Instant};
 use filament_kernel::{
     ApiError,
     http::RequestContext,
-    limits::{Allowance, RateLimit},
+    limits::{Allowance, RateLimit, limit_key},
     module::EndpointRef,
     scope::panic_message,
 };
@@ -11,8 +11,6 @@ use futures_util::FutureExt;
 use metrics::{Counter, Histogram};
 use poem::{Endpoint, Request, Response, Result, http::Method};
 use tracing::error;
-
-use super::settings::limit_key;
 
 /// The limit on a module's routes: by route and client address.
 pub type RouteLimit = RateLimit<(Arc<str>, IpAddr)>;

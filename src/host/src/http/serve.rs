@@ -43,6 +43,11 @@ impl Listener {
     }
 }
 
+/// How often a connection's progress is looked at.
+const CHECK: Duration = Duration::from_secs(1);
+/// At the stop: for how long an answer that is written may make no progress.
+const LAST_WORDS: Duration = Duration::from_millis(300);
+
 /// What connections are allowed.
 #[derive(Clone, Copy)]
 struct Limits {
@@ -51,12 +56,13 @@ struct Limits {
     max_header_bytes: usize,
 }
 
-/// Accepts and serves until `stop`, then lets the requests under way finish. The returned tracker is empty when they have.
+/// Accepts and serves until `stop`, then lets the requests under way finish, until `cut`. The returned tracker is empty when they have.
 pub fn serve(
     listener: Listener,
     app: Arc<App>,
     settings: &Http,
     stop: CancellationToken,
+    cut: CancellationToken,
 ) -> TaskTracker {
     let tracker = TaskTracker::new();
     let limits = Limits {
@@ -72,7 +78,7 @@ pub fn serve(
             app,
             limits,
             places,
-            stop.clone(),
+            [stop.clone(), cut],
             connections.clone(),
         );
         tokio::select! {
@@ -89,7 +95,7 @@ async fn accept(
     app: Arc<App>,
     limits: Limits,
     places: Arc<Semaphore>,
-    stop: CancellationToken,
+    ends: [CancellationToken; 2],
     connections: TaskTracker,
 ) {
     loop {
@@ -104,8 +110,8 @@ async fn accept(
                 let local = listener.addr;
                 let io = Watched::new(stream, progress.clone(), place);
                 let app = app.clone();
-                let stop = stop.clone();
-                connections.spawn(connection(io, progress, local, peer, app, limits, stop));
+                let ends = ends.clone();
+                connections.spawn(connection(io, progress, local, peer, app, limits, ends));
             }
             // The peer gave up before it was accepted.
             Err(error)
@@ -130,7 +136,7 @@ async fn connection(
     peer: SocketAddr,
     app: Arc<App>,
     limits: Limits,
-    stop: CancellationToken,
+    [stop, cut]: [CancellationToken; 2],
 ) {
     let serving = progress.clone();
     let service = service_fn(move |request: Request<Incoming>| {
@@ -159,12 +165,17 @@ async fn connection(
     );
     let mut stopping = false;
     loop {
-        let check = Instant::now() + Duration::from_secs(1);
+        let check = Instant::now() + if stopping { LAST_WORDS } else { CHECK };
         tokio::select! {
             // An error here is the peer's: it hung up or does not speak HTTP; hyper has answered what can be answered.
             _ = connection.as_mut() => return,
             () = sleep_until(check) => {
-                if progress.is_stuck(limits.header_timeout, limits.idle_timeout) {
+                let stuck = if stopping {
+                    progress.is_stuck(Duration::ZERO, LAST_WORDS)
+                } else {
+                    progress.is_stuck(limits.header_timeout, limits.idle_timeout)
+                };
+                if stuck {
                     return;
                 }
             }
@@ -172,6 +183,7 @@ async fn connection(
                 stopping = true;
                 connection.as_mut().graceful_shutdown();
             }
+            () = cut.cancelled() => return,
         }
     }
 }

@@ -1,8 +1,4 @@
-use std::{
-    net::{IpAddr, Ipv6Addr},
-    sync::Arc,
-    time::Duration,
-};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use filament_kernel::limits::RateLimit;
 use ipnet::IpNet;
@@ -51,16 +47,5 @@ impl HttpSettings {
             metrics_readers: http.metrics_allowed_cidrs.clone(),
             compression: http.compression,
         }
-    }
-}
-
-/// The address that limits count by: an IPv6 customer has a whole /64, so that is one.
-pub(crate) fn limit_key(ip: IpAddr) -> IpAddr {
-    match ip.to_canonical() {
-        IpAddr::V6(v6) => {
-            let network = u128::from(v6) & !u128::from(u64::MAX);
-            Ipv6Addr::from(network).into()
-        }
-        v4 => v4,
     }
 }

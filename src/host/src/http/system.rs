@@ -39,6 +39,7 @@ pub struct Vitals {
     pub db: Database,
     /// The modules.
     pub states: States,
+    turn: tokio::sync::Mutex<()>,
     last: Mutex<Option<(Instant, bool)>>,
 }
 
@@ -48,11 +49,14 @@ impl Vitals {
         Arc::new(Self {
             db,
             states,
+            turn: tokio::sync::Mutex::default(),
             last: Mutex::new(None),
         })
     }
 
     async fn database_answers(&self) -> bool {
+        // One asks, the others wait for its answer.
+        let _turn = self.turn.lock().await;
         let known = *self.last.lock().unwrap_or_else(|e| e.into_inner());
         if let Some((at, answer)) = known
             && at.elapsed() < BELIEVED
@@ -60,7 +64,17 @@ impl Vitals {
             return answer;
         }
         let ping = tokio::time::timeout(PING_TIMEOUT, database::ping(&self.db)).await;
-        let answer = matches!(ping, Ok(Ok(())));
+        let answer = match ping {
+            Ok(Ok(())) => true,
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the database does not answer");
+                false
+            }
+            Err(_) => {
+                tracing::warn!("the database does not answer in time");
+                false
+            }
+        };
         *self.last.lock().unwrap_or_else(|e| e.into_inner()) = Some((Instant::now(), answer));
         answer
     }

@@ -51,6 +51,15 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// What went wrong, without the module's name where one is concerned.
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Prepare { reason, .. } => reason.clone(),
+            Self::Probe { reason, .. } => format!("its probe failed: {reason}"),
+            other => other.to_string(),
+        }
+    }
+
     /// The step that failed.
     pub fn step(&self) -> &'static str {
         match self {
@@ -210,7 +219,7 @@ impl Engine {
             held: options.held.clone(),
         };
         let plan = plan::plan(&catalogue, &running, &wanted).map_err(Refusal::Conflict)?;
-        info!(%plan, "plan");
+        info!(plan = plan.to_string().replace('\n', "; "), "plan");
 
         let started = Instant::now();
         let mut next: BTreeMap<&'static str, Arc<Live>> = BTreeMap::new();
@@ -251,7 +260,7 @@ impl Engine {
                 }
                 Err(refusal) if options.may_fail.contains(id) => {
                     warn!(module = id, %refusal, "a module did not come up; the others go on");
-                    failed.insert(id, refusal.to_string());
+                    failed.insert(id, refusal.reason());
                     next.extend(old.map(|live| (id, live)));
                 }
                 Err(refusal) => return Err(refusal),

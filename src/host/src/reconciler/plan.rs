@@ -64,14 +64,27 @@ pub struct Plan {
     pub reconfigured: Vec<String>,
 }
 
-/// Keys of the host that take a restart.
-const FIXED: &[&str] = &[
+/// Keys of the host that take a restart; with a dot at the end, whole sections.
+pub(crate) const FIXED: &[&str] = &[
     "profile",
     "server.bind_addr",
     "data.",
     "database.",
     "storage.",
+    "http.header_timeout_secs",
+    "http.idle_timeout_secs",
+    "http.max_header_bytes",
+    "http.max_connections",
+    "log.format",
+    "reconciler.debounce_millis",
 ];
+
+/// Whether a key takes a restart.
+pub(crate) fn is_fixed(key: &str) -> bool {
+    FIXED
+        .iter()
+        .any(|fixed| key == *fixed || (fixed.ends_with('.') && key.starts_with(fixed)))
+}
 
 /// Why a configuration cannot be carried out on what runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -132,11 +145,7 @@ pub fn plan(
         .unwrap_or_default();
     let fixed: Vec<String> = changed
         .iter()
-        .filter(|key| {
-            FIXED
-                .iter()
-                .any(|fixed| *key == fixed || (fixed.ends_with('.') && key.starts_with(fixed)))
-        })
+        .filter(|key| is_fixed(key))
         .cloned()
         .collect();
     if !fixed.is_empty() {

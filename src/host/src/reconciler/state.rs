@@ -151,7 +151,7 @@ impl States {
 
     pub(super) fn set(&self, id: &str, phase: Phase) {
         if let Some(observed) = self.lock().get_mut(id) {
-            if observed.status.phase != phase {
+            if observed.status.phase.word() != phase.word() {
                 tracing::info!(
                     module = id,
                     from = observed.status.phase.word(),

@@ -6,8 +6,8 @@ use filament_host::{
 };
 use serde_json::json;
 
-use super::{load, pretty};
-use crate::exit::Exit;
+use super::load;
+use crate::{exit::Exit, output};
 
 pub(super) fn check(product: &Product, inputs: &Inputs, json: bool) -> Exit {
     let problems = match product.load(inputs) {
@@ -20,29 +20,32 @@ pub(super) fn check(product: &Product, inputs: &Inputs, json: bool) -> Exit {
                 .collect();
             if missing.is_empty() {
                 if json {
-                    pretty(&json!({ "ok": true, "problems": [] }));
+                    output::json(&json!({ "ok": true, "problems": [] }));
                 } else {
                     for note in loaded.notes() {
-                        println!("note: {note}");
+                        output::say(format!("note: {note}"));
                     }
-                    println!("the configuration is valid (profile {})", loaded.profile);
+                    output::say(format!(
+                        "the configuration is valid (profile {})",
+                        loaded.profile
+                    ));
                 }
                 return Exit::Ok;
             }
             if !json {
-                eprintln!("{}", missing.join("\n"));
+                output::complain(missing.join("\n"));
             }
             json!(missing)
         }
         Err(problems) => {
             if !json {
-                eprintln!("{problems}");
+                output::complain(&problems);
             }
             json!(problems)
         }
     };
     if json {
-        pretty(&json!({ "ok": false, "problems": problems }));
+        output::json(&json!({ "ok": false, "problems": problems }));
     }
     Exit::Config
 }
@@ -56,22 +59,24 @@ pub(super) fn explain(product: &Product, inputs: &Inputs, key: Option<&str>, jso
     if explanations.is_empty() {
         let key = key.unwrap_or_default();
         match config::nearest_key(&loaded, key) {
-            Some(nearest) => eprintln!("there is no key `{key}`; did you mean `{nearest}`?"),
-            None => eprintln!("there is no key `{key}`"),
+            Some(nearest) => output::complain(format!(
+                "there is no key `{key}`; did you mean `{nearest}`?"
+            )),
+            None => output::complain(format!("there is no key `{key}`")),
         }
         return Exit::Refused;
     }
     if json {
-        pretty(&explanations);
+        output::json(&explanations);
         return Exit::Ok;
     }
     for one in explanations {
-        println!("{} = {}", one.key, one.value);
-        println!("  from {} (default {})", one.source, one.default);
+        output::say(format!("{} = {}", one.key, one.value));
+        output::say(format!("  from {} (default {})", one.source, one.default));
         for line in one.documentation.lines() {
-            println!("  # {line}");
+            output::say(format!("  # {line}"));
         }
-        println!();
+        output::say("");
     }
     Exit::Ok
 }

@@ -1,10 +1,20 @@
 //! The database's schema.
 
-use filament_host::{config::Inputs, database, server::Product};
+use std::path::Path;
+
+use filament_host::{
+    config::{Inputs, Loaded},
+    data_dir::DataDir,
+    database,
+    server::Product,
+};
 use serde_json::{Value, json};
 
-use super::{load, pretty};
-use crate::{cli::MigrateCommand, exit::Exit};
+use super::load;
+use crate::{cli::MigrateCommand, exit::Exit, output};
+
+/// Each migration and whether it is applied.
+type Status = Vec<(String, bool)>;
 
 pub(super) async fn migrate(
     product: &Product,
@@ -16,34 +26,74 @@ pub(super) async fn migrate(
         Ok(loaded) => loaded,
         Err(exit) => return exit,
     };
-    let work = async {
-        let db =
-            database::connect(loaded.host.database_url().expose(), &loaded.host.database).await?;
-        if let MigrateCommand::Up = command {
-            database::migrate(&db, &product.schema).await?;
-        }
-        let status = product.schema.status(db.read()).await?;
-        db.close().await?;
-        Ok::<_, sea_orm::DbErr>(status)
-    };
-    match work.await {
-        Ok(status) => {
-            if json {
-                let list: Vec<Value> = status
-                    .iter()
-                    .map(|(name, applied)| json!({ "migration": name, "applied": applied }))
-                    .collect();
-                pretty(&list);
-            } else {
-                for (name, applied) in status {
-                    println!("{} {name}", if applied { "applied" } else { "pending" });
+    let url = loaded.host.database_url();
+    let path = url.expose().split('?').next().unwrap_or_default();
+    let file = path.strip_prefix("sqlite://").map(Path::new);
+    let result = match (command, file) {
+        // A question makes nothing.
+        (MigrateCommand::Status, Some(file)) if !file.exists() => Ok(product
+            .schema
+            .names()
+            .into_iter()
+            .map(|name| (name, false))
+            .collect()),
+        (MigrateCommand::Status, _) => look(product, &loaded).await,
+        (MigrateCommand::Up, file) => {
+            // A SQLite file belongs to who holds the data folder.
+            let _ours = match file
+                .map(|_| DataDir::open(loaded.host.data_dir()))
+                .transpose()
+            {
+                Ok(ours) => ours,
+                Err(error) => {
+                    output::complain(format!("the data folder cannot be used: {error}"));
+                    return Exit::CannotCreate;
                 }
-            }
+            };
+            apply(product, &loaded).await
+        }
+    };
+    match result {
+        Ok(status) => {
+            show(status, json);
             Exit::Ok
         }
         Err(error) => {
-            eprintln!("the database cannot be used: {error}");
+            output::complain(format!("the database cannot be used: {error}"));
             Exit::Unavailable
         }
+    }
+}
+
+async fn look(product: &Product, loaded: &Loaded) -> Result<Status, sea_orm::DbErr> {
+    let url = loaded.host.database_url();
+    let db = database::connect(url.expose(), &loaded.host.database).await?;
+    let status = product.schema.status(db.read()).await?;
+    db.close().await?;
+    Ok(status)
+}
+
+async fn apply(product: &Product, loaded: &Loaded) -> Result<Status, sea_orm::DbErr> {
+    let url = loaded.host.database_url();
+    let settings = &loaded.host.database;
+    let db = database::connect(url.expose(), settings).await?;
+    database::migrate(&db, url.expose(), settings, &product.schema).await?;
+    let status = product.schema.status(db.read()).await?;
+    db.close().await?;
+    Ok(status)
+}
+
+fn show(status: Status, as_json: bool) {
+    if as_json {
+        let list: Vec<Value> = status
+            .iter()
+            .map(|(name, applied)| json!({ "migration": name, "applied": applied }))
+            .collect();
+        output::json(&list);
+        return;
+    }
+    for (name, applied) in status {
+        let word = if applied { "applied" } else { "pending" };
+        output::say(format!("{word} {name}"));
     }
 }

@@ -7,8 +7,8 @@ use filament_host::{
 };
 use serde_json::{Value, json};
 
-use super::{ask, pretty};
-use crate::exit::Exit;
+use super::ask;
+use crate::{exit::Exit, output};
 
 /// The catalogue, for when no server runs.
 fn catalogue(product: &Product) -> Vec<Value> {
@@ -39,7 +39,7 @@ fn catalogue(product: &Product) -> Vec<Value> {
 
 pub(super) async fn modules(product: &Product, inputs: &Inputs, json: bool) -> Exit {
     match ask(product, inputs, Ask::Modules).await {
-        Ok(Some(answer)) if json => pretty(&answer),
+        Ok(Some(answer)) if json => output::json(&answer),
         Ok(Some(answer)) => {
             for module in answer["modules"].as_array().into_iter().flatten() {
                 let text = |key: &str| module[key].as_str().unwrap_or_default().to_string();
@@ -47,19 +47,21 @@ pub(super) async fn modules(product: &Product, inputs: &Inputs, json: bool) -> E
                     .as_str()
                     .map(|reason| format!(": {reason}"))
                     .unwrap_or_default();
-                println!(
+                output::say(format!(
                     "{:<14} {:<12} {}{reason}",
                     text("id"),
                     text("state"),
                     text("summary")
-                );
+                ));
             }
         }
-        Ok(None) if json => pretty(&json!({ "running": false, "catalogue": catalogue(product) })),
+        Ok(None) if json => {
+            output::json(&json!({ "running": false, "catalogue": catalogue(product) }))
+        }
         Ok(None) => {
-            println!("no server runs on this data folder; this build has:");
+            output::say("no server runs on this data folder; this build has:");
             for one in product.catalogue.iter() {
-                println!("{:<14} {}", one.manifest.id, one.manifest.summary);
+                output::say(format!("{:<14} {}", one.manifest.id, one.manifest.summary));
             }
         }
         Err(exit) => return exit,
@@ -69,10 +71,10 @@ pub(super) async fn modules(product: &Product, inputs: &Inputs, json: bool) -> E
 
 pub(super) async fn why(product: &Product, inputs: &Inputs, id: &str, json: bool) -> Exit {
     let Some(listed) = product.catalogue.get(id) else {
-        eprintln!(
+        output::complain(format!(
             "there is no module `{id}`; there are: {}",
             product.catalogue.ids().join(", ")
-        );
+        ));
         return Exit::Refused;
     };
     let running = match ask(product, inputs, Ask::Modules).await {
@@ -98,7 +100,7 @@ pub(super) async fn why(product: &Product, inputs: &Inputs, id: &str, json: bool
         .collect();
     let dependents = product.catalogue.dependents(id, &|_| true);
     if json {
-        pretty(
+        output::json(
             &json!({ "id": id, "running": running, "setting": setting, "requires": ports, "required_by": dependents }),
         );
         return Exit::Ok;
@@ -106,24 +108,33 @@ pub(super) async fn why(product: &Product, inputs: &Inputs, id: &str, json: bool
     match &running {
         Some(module) => {
             let state = module["state"].as_str().unwrap_or_default();
-            println!("{id} is {state}");
+            output::say(format!("{id} is {state}"));
             if let Some(reason) = module["reason"].as_str() {
-                println!("  because {reason}");
+                output::say(format!("  because {reason}"));
             }
             for missing in module["missing"].as_array().into_iter().flatten() {
-                println!("  waits for {}", missing.as_str().unwrap_or_default());
+                output::say(format!(
+                    "  waits for {}",
+                    missing.as_str().unwrap_or_default()
+                ));
             }
         }
-        None => println!("{id}: no server runs on this data folder"),
+        None => output::say(format!("{id}: no server runs on this data folder")),
     }
     if let Some(setting) = setting {
-        println!("  modules.{id} = {} from {}", setting.value, setting.source);
+        output::say(format!(
+            "  modules.{id} = {} from {}",
+            setting.value, setting.source
+        ));
     }
     for port in &ports {
-        println!("  requires {} from {}", port["port"], port["provided_by"]);
+        output::say(format!(
+            "  requires {} from {}",
+            port["port"], port["provided_by"]
+        ));
     }
     if !dependents.is_empty() {
-        println!("  is required by {}", dependents.join(", "));
+        output::say(format!("  is required by {}", dependents.join(", ")));
     }
     Exit::Ok
 }

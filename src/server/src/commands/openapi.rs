@@ -4,17 +4,22 @@ use filament_host::{config::Inputs, openapi, server::Product};
 use serde_json::Value;
 
 use super::load;
-use crate::exit::Exit;
+use crate::{exit::Exit, output};
 
 pub(super) fn document(product: &Product, inputs: &Inputs, modules: Option<Vec<String>>) -> Exit {
     let on: Vec<String> = match modules {
         Some(modules) => {
+            let modules: Vec<String> = modules
+                .iter()
+                .map(|id| id.trim().to_string())
+                .filter(|id| !id.is_empty())
+                .collect();
             for id in &modules {
                 if product.catalogue.get(id).is_none() {
-                    eprintln!(
+                    output::complain(format!(
                         "there is no module `{id}`; there are: {}",
                         product.catalogue.ids().join(", ")
-                    );
+                    ));
                     return Exit::Refused;
                 }
             }
@@ -35,7 +40,7 @@ pub(super) fn document(product: &Product, inputs: &Inputs, modules: Option<Vec<S
     let missing = product.catalogue.missing(&is_on);
     if !missing.is_empty() {
         for one in missing {
-            eprintln!("{one}");
+            output::complain(&one);
         }
         return Exit::Config;
     }
@@ -51,11 +56,11 @@ pub(super) fn document(product: &Product, inputs: &Inputs, modules: Option<Vec<S
         .collect();
     match openapi::merge(&parts) {
         Ok(document) => {
-            print!("{}", openapi::text(&document));
+            output::print(openapi::text(&document));
             Exit::Ok
         }
         Err(conflicts) => {
-            eprintln!("{}", conflicts.join("\n"));
+            output::complain(conflicts.join("\n"));
             Exit::Software
         }
     }

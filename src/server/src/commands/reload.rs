@@ -2,40 +2,42 @@
 
 use filament_host::{admin::Ask, config::Inputs, server::Product};
 
-use super::{ask, pretty};
-use crate::exit::Exit;
+use super::ask;
+use crate::{exit::Exit, output};
 
 pub(super) async fn reload(product: &Product, inputs: &Inputs, json: bool) -> Exit {
     let answer = match ask(product, inputs, Ask::Reload).await {
         Ok(Some(answer)) => answer,
         Ok(None) => {
-            eprintln!("no server runs on this data folder");
+            output::complain("no server runs on this data folder");
             return Exit::Unavailable;
         }
         Err(exit) => return exit,
     };
     if json {
-        pretty(&answer);
+        output::json(&answer);
     }
     if let Some(error) = answer["error"].as_str() {
         if !json {
             let step = answer["step"].as_str().unwrap_or("reload");
-            eprintln!("refused at the step `{step}`; the running generation goes on:\n{error}");
+            output::complain(format!(
+                "refused at the step `{step}`; the running generation goes on:\n{error}"
+            ));
         }
         return Exit::Refused;
     }
     if !json {
         let report = &answer["report"];
-        println!("{}", answer["text"].as_str().unwrap_or_default());
-        println!(
+        output::say(format!("{}", answer["text"].as_str().unwrap_or_default()));
+        output::say(format!(
             "generation {} (prepare {} ms, commit {} ms, drain {} ms)",
             report["generation"], report["prepare_ms"], report["commit_ms"], report["drain_ms"]
-        );
+        ));
         for (module, reason) in report["failed"].as_object().into_iter().flatten() {
-            println!(
+            output::say(format!(
                 "! {module} did not come up: {}",
                 reason.as_str().unwrap_or_default()
-            );
+            ));
         }
     }
     Exit::Ok

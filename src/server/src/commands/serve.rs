@@ -6,7 +6,7 @@ use filament_host::{
 };
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::exit::Exit;
+use crate::{exit::Exit, output};
 
 pub(super) async fn serve(product: Product, inputs: Inputs) -> Exit {
     // Listening for signals comes first: one that arrives while the server starts must not kill it half-way.
@@ -17,7 +17,7 @@ pub(super) async fn serve(product: Product, inputs: Inputs) -> Exit {
     ) {
         (Ok(terminate), Ok(interrupt), Ok(hang_up)) => (terminate, interrupt, hang_up),
         _ => {
-            eprintln!("signals cannot be listened for");
+            output::complain("signals cannot be listened for");
             return Exit::Software;
         }
     };
@@ -29,7 +29,7 @@ pub(super) async fn serve(product: Product, inputs: Inputs) -> Exit {
     let server = match started {
         Ok(server) => server,
         Err(error) => {
-            eprintln!("{error}");
+            output::complain(&error);
             return match error {
                 StartError::Configuration(_) => Exit::Config,
                 StartError::DataDir(_) | StartError::Bind(..) => Exit::CannotCreate,
@@ -39,7 +39,7 @@ pub(super) async fn serve(product: Product, inputs: Inputs) -> Exit {
         }
     };
     if server.is_dev() {
-        println!("{}", server.banner());
+        output::say(server.banner());
     }
     loop {
         tokio::select! {

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    process::{Command, Stdio},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -10,7 +11,10 @@ use std::{
 };
 
 use filament_test_support::{
-    Person, Server, Visibility, on_both_databases,
+    Backend, Person, Server, Visibility,
+    http::Method,
+    on_both_databases,
+    people::messages_of,
     raw::{Http, request},
 };
 use serde_json::{Value, json};
@@ -176,3 +180,116 @@ on_both_databases!(
         slow.await.expect("the request").expect(200);
     }
 );
+
+on_both_databases!(
+    connections_that_go_nowhere_do_not_hold_up_a_stop,
+    async |backend| {
+        use tokio::{io::AsyncWriteExt, net::TcpStream};
+        let mut server = Server::start(backend).await;
+        let mut half = TcpStream::connect(server.addr()).await.expect("connect");
+        half.write_all(b"GET /health HT")
+            .await
+            .expect("half a head");
+        let mut body = TcpStream::connect(server.addr()).await.expect("connect");
+        body.write_all(b"POST /echo HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 50\r\n\r\n{")
+        .await
+        .expect("half a body");
+        let _silent = TcpStream::connect(server.addr()).await.expect("connect");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let status = server.terminate().await;
+        assert!(matches!(status.code(), Some(0 | 75)), "{status:?}");
+        let log = server.log();
+        assert!(
+            log.contains("the server has stopped"),
+            "it went the whole way: {log}"
+        );
+    }
+);
+
+/// Files that may not grow any more stand for a disk that is full: the system answers a write with an error, also the one of a commit.
+#[tokio::test]
+async fn a_full_disk_refuses_and_when_there_is_room_again_what_is_acknowledged_is_kept() {
+    let mut server = Server::start(Backend::Sqlite).await;
+    let ada = Person::register(&server, "ada").await;
+    let guild = ada.found_guild("engines", Visibility::Public).await;
+    let channel = ada.open_channel(&guild, "general").await;
+    server.terminate().await;
+    // The same server, started so that a refused write is an error and not a signal that ends it.
+    let plain = server.command();
+    let mut process = Command::new("sh")
+        .args(["-c", "trap '' XFSZ; exec \"$0\""])
+        .arg(plain.get_program())
+        .envs(
+            plain
+                .get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        )
+        .env("FILAMENT_BIND_ADDR", server.addr().to_string())
+        .current_dir(server.data_dir())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("sh");
+    while server
+        .api()
+        .try_send(server.api().request(Method::GET, "/health"))
+        .await
+        .is_err()
+    {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let may_grow_to = |bytes: &str| {
+        let done = Command::new("prlimit")
+            .args([
+                "--pid",
+                &process.id().to_string(),
+                &format!("--fsize={bytes}:"),
+            ])
+            .status();
+        done.expect("prlimit (of util-linux)").success()
+    };
+    let send = async || {
+        let body = json!({ "content": "x".repeat(1500) });
+        let answer = ada.api.post(&messages_of(&guild, &channel), body).await;
+        match answer.status {
+            200 => Some(
+                answer.body["message_id"]
+                    .as_str()
+                    .expect("an id")
+                    .to_string(),
+            ),
+            503 => None,
+            other => panic!("{other}: {}", answer.text),
+        }
+    };
+    let wal = server.data_dir().join("filament.sqlite3-wal");
+    let size = std::fs::metadata(wal).expect("the write-ahead log").len();
+    assert!(may_grow_to(&(size + 40_000).to_string()));
+    let mut acknowledged = Vec::new();
+    let mut refused = 0;
+    while refused < 3 {
+        match send().await {
+            Some(id) => acknowledged.push(id),
+            None => refused += 1,
+        }
+        assert!(acknowledged.len() < 200, "the disk never was full");
+    }
+    assert!(may_grow_to("unlimited"));
+    for _ in 0..10 {
+        acknowledged.extend(send().await);
+    }
+    let kept = async || -> BTreeSet<String> {
+        let history = ada.history(&guild, &channel).await;
+        history
+            .into_iter()
+            .map(|message| message.message_id)
+            .collect()
+    };
+    let expected: BTreeSet<String> = acknowledged.iter().cloned().collect();
+    assert!(acknowledged.len() >= 10, "it recovers by itself");
+    assert_eq!(kept().await, expected);
+    process.kill().expect("it ran");
+    process.wait().expect("it ended");
+    server.start_again().await;
+    assert_eq!(kept().await, expected, "also after a restart");
+}

@@ -72,6 +72,19 @@ async fn a_body_over_the_limit_is_refused_while_it_is_read_and_also_without_a_le
 }
 
 #[tokio::test]
+async fn headers_over_the_limit_are_refused() {
+    let server = Server::start(Backend::Sqlite).await;
+    for (length, accepted) in [(60_000, true), (70_000, false), (200_000, false)] {
+        let request = format!(
+            "GET /health HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx-long: {}\r\n\r\n",
+            "y".repeat(length)
+        );
+        let answer = exchange(&server, request.as_bytes()).await;
+        assert_eq!(answer.starts_with("HTTP/1.1 200"), accepted, "{length}: {}", answer.lines().next().unwrap_or("ended"));
+    }
+}
+
+#[tokio::test]
 async fn every_failure_has_the_same_shape_also_those_of_the_framework() {
     let server = Server::start(Backend::Sqlite).await;
     let api = server.api();
@@ -81,6 +94,11 @@ async fn every_failure_has_the_same_shape_also_those_of_the_framework() {
         .await
         .expect_error(405, "method_not_allowed");
     assert_eq!(wrong_method.header("allow"), "POST");
+    let wrong_method = api
+        .post("/openapi.json", json!({}))
+        .await
+        .expect_error(405, "method_not_allowed");
+    assert_eq!(wrong_method.header("allow"), "GET");
     api.post("/echo", json!({ "message": "" }))
         .await
         .expect_error(400, "invalid_request");

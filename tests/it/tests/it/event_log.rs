@@ -19,7 +19,7 @@ use filament_kernel::{
     id::{GuildId, Ids},
     log::{Applied, Change, EventLog, NewEvent, Stream},
 };
-use filament_test_support::{Backend, TestDatabase, on_both_databases};
+use filament_test_support::{Backend, Postgres, TestDatabase, on_both_databases};
 use serde_json::json;
 use tokio::sync::mpsc;
 
@@ -31,16 +31,22 @@ struct Log {
 }
 
 async fn open(backend: Backend) -> Log {
-    let database = backend.database().await.expect("a database");
+    open_on(backend.database().await.expect("a database")).await
+}
+
+async fn open_on(database: TestDatabase) -> Log {
     let loaded = config::load(&[], &[], &Inputs::default()).expect("defaults");
     let db = database::connect(&database.url, &loaded.host.database)
         .await
         .expect("connect");
     let schema: Arc<dyn database::Schema> = Arc::new(filament_server::ProductSchema);
-    database::migrate(&db, &schema).await.expect("migrate");
-    let (backend, writer, committed) = event_log::start(&db, &Clock::default(), &Ids::default())
+    database::migrate(&db, &database.url, &loaded.host.database, &schema)
         .await
-        .expect("start");
+        .expect("migrate");
+    let (backend, writer, committed) =
+        event_log::start(&db, &Clock::default(), &Arc::new(Ids::default()))
+            .await
+            .expect("start");
     tokio::spawn(writer.run());
     Log {
         log: EventLog::new(Arc::new(backend)),
@@ -207,6 +213,112 @@ on_both_databases!(
         }
     }
 );
+
+on_both_databases!(
+    a_caller_that_gives_up_before_its_turn_takes_its_change_along,
+    async |backend: Backend| {
+        if backend == Backend::Postgres {
+            // There a lock of ours does not keep the writer waiting; the writer itself is the same.
+            return;
+        }
+        let Log {
+            log, db, _database, ..
+        } = open(backend).await;
+        let guild: GuildId = Ids::default().next();
+        let seen = Arc::new(AtomicUsize::new(0));
+        let say = |text: &str| Say {
+            guild,
+            text: text.into(),
+            fails: false,
+            seen: seen.clone(),
+        };
+        let lock = db.begin().await.expect("a transaction");
+        let first = tokio::spawn({
+            let (log, say) = (log.clone(), say("first"));
+            async move { log.commit(say).await }
+        });
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let second =
+            tokio::time::timeout(Duration::from_millis(50), log.commit(say("second"))).await;
+        assert!(second.is_err(), "it gave up");
+        drop(lock);
+        first.await.expect("the first").expect("is made");
+        log.commit(say("third")).await.expect("is made");
+        assert_eq!(
+            log.head(Stream::Guild(guild)).await.expect("head"),
+            2,
+            "a retry would have doubled it"
+        );
+    }
+);
+
+/// A standby that is not there holds every commit back: it is sent, not answered, and made all the same in the end.
+#[tokio::test]
+async fn a_commit_with_an_unknown_end_is_found_out_and_never_taken_for_not_made() {
+    use sea_orm::ConnectionTrait;
+    let Some(cluster) = Postgres::durable().await.map(Arc::new) else {
+        return;
+    };
+    let Log {
+        log,
+        db,
+        mut committed,
+        _database,
+    } = open_on(cluster.create_database().await).await;
+    let guild: GuildId = Ids::default().next();
+    let seen = Arc::new(AtomicUsize::new(0));
+    let say = |text: &str| Say {
+        guild,
+        text: text.into(),
+        fails: false,
+        seen: seen.clone(),
+    };
+    log.commit(say("before")).await.expect("made");
+    let set = async |names: &str| {
+        db.read()
+            .execute_unprepared(&format!(
+                "ALTER SYSTEM SET synchronous_standby_names = '{names}'"
+            ))
+            .await
+            .expect("set");
+        db.read()
+            .execute_unprepared("SELECT pg_reload_conf()")
+            .await
+            .expect("reload");
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    };
+    set("nosuch").await;
+    let held = tokio::spawn({
+        let (log, say) = (log.clone(), say("held"));
+        async move { log.commit(say).await }
+    });
+    // Longer than the writer waits for a commit.
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert!(!held.is_finished(), "nobody knows yet, so nobody is told");
+    set("").await;
+    held.await
+        .expect("the held one")
+        .expect("was made, and is acknowledged");
+    log.commit(say("after")).await.expect("made");
+    let mut delivered = Vec::new();
+    while delivered.len() < 3 {
+        delivered.extend(committed.recv().await.expect("open"));
+    }
+    let delivered: Vec<(i64, String)> = delivered
+        .into_iter()
+        .map(|(n, e)| (n, e.data.to_string()))
+        .collect();
+    let said = |text: &str| json!({ "text": text }).to_string();
+    assert_eq!(
+        delivered,
+        [(1, said("before")), (2, said("held")), (3, said("after"))]
+    );
+    assert_eq!(
+        seen.load(Ordering::SeqCst),
+        3,
+        "memory was brought up to date each time"
+    );
+}
 
 /// Awaits all at once.
 async fn futures<T: Send + 'static>(

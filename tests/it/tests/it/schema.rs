@@ -62,7 +62,9 @@ on_both_databases!(every_entity_is_its_table, async |backend: Backend| {
         .await
         .expect("connect");
     let schema: Arc<dyn database::Schema> = Arc::new(filament_tests::notes::Schema);
-    database::migrate(&db, &schema).await.expect("migrate");
+    database::migrate(&db, &database.url, &loaded.host.database, &schema)
+        .await
+        .expect("migrate");
 
     let mut shapes: Vec<EntityShape> = filament_host::event_log::shapes();
     shapes.extend(filament_host::audit::shapes());
@@ -111,13 +113,17 @@ on_both_databases!(
                 .await
                 .expect("connect");
             let (one, two) = tokio::join!(
-                database::migrate(&db, &schema),
-                database::migrate(&other, &schema)
+                database::migrate(&db, &database.url, &loaded.host.database, &schema),
+                database::migrate(&other, &database.url, &loaded.host.database, &schema)
             );
             one.and(two).expect("both");
         } else {
-            database::migrate(&db, &schema).await.expect("once");
-            database::migrate(&db, &schema).await.expect("again");
+            database::migrate(&db, &database.url, &loaded.host.database, &schema)
+                .await
+                .expect("once");
+            database::migrate(&db, &database.url, &loaded.host.database, &schema)
+                .await
+                .expect("again");
         }
         let status = schema.status(db.read()).await.expect("status");
         assert!(

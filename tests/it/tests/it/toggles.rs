@@ -108,6 +108,29 @@ async fn saving_the_file_is_enough_and_so_is_a_hang_up() {
 }
 
 #[tokio::test]
+async fn a_file_that_is_a_link_into_another_folder_counts_too() {
+    let mut server = Server::builder(Backend::Sqlite)
+        .config(on())
+        .prepare()
+        .await;
+    let elsewhere = tempfile::tempdir().expect("a folder");
+    let target = elsewhere.path().join("settings.toml");
+    std::fs::write(&target, on()).expect("the target");
+    let file = server.config_file();
+    std::fs::remove_file(&file).expect("the file");
+    std::os::unix::fs::symlink(&target, &file).expect("a link");
+    server.start_again().await;
+    std::fs::write(&target, off()).expect("the target");
+    eventually("the link's target counts", async || {
+        state_of(
+            &server.cli(&["modules", "--json"]).await.expect(0).json(),
+            "chat",
+        ) == "disabled"
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn what_others_require_is_not_switched_off_and_what_takes_a_restart_is_not_changed() {
     let server = Server::builder(Backend::Sqlite).config(on()).start().await;
     server.write_config("[modules]\nauth = false\n");

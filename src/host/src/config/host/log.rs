@@ -16,42 +16,52 @@ pub struct Log {
 }
 
 impl Log {
-    /// `levels`, parsed: the level of each module or crate that is named there. Pairs that are not one are left out,
-    /// which a loaded configuration has none of.
+    /// `levels`, parsed: the level of each target, the id of a module or the name of a library. Pairs that are not one are
+    /// left out, which a loaded configuration has none of.
     pub fn levels_by_module(&self) -> BTreeMap<&str, Level> {
-        self.pairs().flatten().collect()
+        self.pairs().filter_map(|(_, pair)| pair.ok()).collect()
     }
 
-    /// Each pair of `levels`, or `Err` with its place when it is not one.
-    fn pairs(&self) -> impl Iterator<Item = Result<(&str, Level), usize>> {
-        let pairs = self.levels.split(',').map(str::trim);
+    /// Each pair of `levels` with its place, from 1.
+    fn pairs(&self) -> impl Iterator<Item = (usize, Result<(&str, Level), NoPair>)> {
+        let pairs = (1..).zip(self.levels.split(',').map(str::trim));
         pairs
-            .enumerate()
             .filter(|(_, pair)| !pair.is_empty())
-            .map(|(index, pair)| {
-                let (module, level) = pair.split_once('=').ok_or(index)?;
-                let (module, level) = (module.trim(), level.trim().parse().map_err(|()| index)?);
-                if module.is_empty() {
-                    Err(index)
-                } else {
-                    Ok((module, level))
-                }
-            })
+            .map(|(nth, pair)| (nth, pair_of(pair)))
     }
+}
+
+/// What is wrong with a pair of `levels`.
+enum NoPair {
+    Form,
+    Target,
+}
+
+fn pair_of(text: &str) -> Result<(&str, Level), NoPair> {
+    let (target, level) = text.split_once('=').ok_or(NoPair::Form)?;
+    let level = level.trim().parse().map_err(|()| NoPair::Form)?;
+    let target = target.trim();
+    let is_good = |c: char| matches!(c, 'a'..='z' | '0'..='9' | '_' | ':');
+    if target.is_empty() || !target.chars().all(is_good) {
+        return Err(NoPair::Target);
+    }
+    Ok((target, level))
 }
 
 impl Section for Log {
     const DEFAULTS: &'static str = include_str!("../log.toml");
 
     fn check(&self, _: Profile) -> Vec<Complaint> {
-        let wrong = self.pairs().filter_map(Result::err).map(|index| {
-            let nth = index + 1;
-            Complaint::new(
-                "levels",
-                format!(
-                    "pair {nth} must be `module=level`, with off, error, warn, info, debug or trace"
-                ),
-            )
+        let wrong = self.pairs().filter_map(|(nth, pair)| {
+            let must = match pair.err()? {
+                NoPair::Form => {
+                    "must be `target=level`, with off, error, warn, info, debug or trace"
+                }
+                NoPair::Target => {
+                    "must name a module or a library before its =, with a to z, 0 to 9, _ and : only"
+                }
+            };
+            Some(Complaint::new("levels", format!("pair {nth} {must}")))
         });
         wrong.collect()
     }

@@ -154,3 +154,72 @@ fn the_example_shows_every_setting_and_loads() {
         "{example}"
     );
 }
+
+#[test]
+fn a_key_may_go_by_its_variable() {
+    let loaded = Site::new().loaded();
+    let key = |name: &str| {
+        let explained = explain(&loaded, Some(name));
+        let keys: Vec<String> = explained.into_iter().map(|one| one.key).collect();
+        keys.join(",")
+    };
+    assert_eq!(key("FILAMENT_DATABASE_URL"), "database.url");
+    assert_eq!(key("FILAMENT_DATABASE__URL"), "database.url");
+    assert_eq!(key("FILAMENT_DATABASE_URL_FILE"), "database.url");
+    assert_eq!(key("FILAMENT_PROFILE"), "profile");
+    assert_eq!(key("filament_database_url"), "");
+    assert_eq!(key("FILAMENT_LIVEKIT_URL"), "");
+    assert_eq!(
+        nearest_key(&loaded, "FILAMENT_DATABSE_URL"),
+        Some("database.url")
+    );
+    assert_eq!(nearest_key(&loaded, "auth.x"), None);
+}
+
+#[test]
+fn a_configuration_with_problems_is_explained() {
+    let site = Site::new()
+        .file("[gateway]\nping_interval_secs = 0\npong_timeout_secs = 10\n[auth]\nport = 70000\n")
+        .var("FILAMENT_DATABASE_URL", "mysql://somebody:hunter2@db");
+    let explained = explain_from(SECTIONS, MODULES, &site.inputs, None);
+    let of = |key: &str| {
+        let mut all = explained.explanations.iter();
+        let one = all.find(|one| one.key == key).unwrap();
+        (one.value.clone(), one.source == Source::Default)
+    };
+    assert_eq!(of("gateway.ping_interval_secs"), (30.into(), true));
+    assert_eq!(of("gateway.pong_timeout_secs"), (10.into(), false));
+    assert_eq!(of("auth.port"), (80.into(), true));
+    assert_eq!(of("database.url"), (serde_json::Value::Null, true));
+    assert_eq!(explained.problems, site.load().err());
+    assert_eq!(explained.nearest, None);
+    assert!(!format!("{explained:?}").contains("hunter2"));
+
+    let none = explain_from(SECTIONS, MODULES, &site.inputs, Some("auth.prot"));
+    assert_eq!(none.explanations, []);
+    assert_eq!(none.nearest.as_deref(), Some("auth.port"));
+    assert_eq!(
+        explain_from(SECTIONS, MODULES, &Inputs::default(), None).problems,
+        None
+    );
+    let broken = Site::new().file("[gateway\n");
+    let explained = explain_from(SECTIONS, MODULES, &broken.inputs, Some("gateway"));
+    assert_eq!(explained.explanations.len(), 11);
+    assert!(explained.problems.is_some());
+}
+
+#[test]
+fn a_secret_that_is_not_set_must_not_look_set() {
+    #[derive(Deserialize, Serialize, Validate)]
+    struct Sealed {
+        key: Secret,
+        other: Option<Secret>,
+    }
+    impl Section for Sealed {
+        const DEFAULTS: &'static str = "# A secret.\nkey = \"\"\n# A secret.\nother = \"set\"\n";
+    }
+    assert_eq!(
+        SectionSpec::of::<Sealed>("sealed").disagreements(),
+        ["sealed.key: is not set, but is shown as if it were"]
+    );
+}

@@ -187,3 +187,31 @@ fn levels_of_modules_are_parsed() {
         BTreeMap::from([("chat", host::Level::Debug), ("sqlx", host::Level::Warn)])
     );
 }
+
+#[test]
+fn a_variable_that_another_outdoes_is_noted() {
+    let site = Site::new()
+        .var("FILAMENT_BIND_ADDR", "127.0.0.1:1")
+        .var("FILAMENT_SERVER__BIND_ADDR", "127.0.0.1:2")
+        .var("FILAMENT_AUTH__PEPPER", "value")
+        .secret_file("FILAMENT_AUTH__PEPPER_FILE", "file")
+        .secret_file("FILAMENT_HCAPTCHA_SECRET_FILE", "flat")
+        .secret_file("FILAMENT_AUTH__HCAPTCHA_SECRET_FILE", "long")
+        .var("FILAMENT_AUTH__PORT", "81")
+        .var("FILAMENT_AUTH__PORT_FILE", "");
+    let loaded = site.loaded();
+    let auth = loaded.section::<Auth>("auth").unwrap();
+    assert_eq!(auth.pepper.expose(), "value");
+    let secret = auth.hcaptcha_secret.as_ref().map(Secret::expose);
+    assert_eq!(secret, Some("long"));
+    let notes: Vec<_> = loaded.notes().iter().map(Note::to_string).collect();
+    assert_eq!(
+        notes,
+        [
+            "FILAMENT_HCAPTCHA_SECRET_FILE: ignored: FILAMENT_AUTH__HCAPTCHA_SECRET_FILE sets `auth.hcaptcha_secret` as \
+             well, and wins",
+            "FILAMENT_AUTH__PEPPER_FILE: ignored: FILAMENT_AUTH__PEPPER sets `auth.pepper` as well, and wins",
+            "FILAMENT_BIND_ADDR: ignored: FILAMENT_SERVER__BIND_ADDR sets `server.bind_addr` as well, and wins",
+        ]
+    );
+}
