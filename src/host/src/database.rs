@@ -24,14 +24,13 @@ pub trait Schema: Send + Sync + 'static {
     async fn status(&self, db: &DatabaseConnection) -> Result<Vec<(String, bool)>, DbErr>;
 }
 
-/// Connects to `url`: `sqlite://<path>` or `postgres://…`.
+/// Connects to `url`: `sqlite://<path>`, the path as it is, or `postgres://…`.
 ///
 /// # Errors
 /// When the database cannot be reached within the connect time-out, or the file cannot be opened.
 pub async fn connect(url: &str, settings: &Settings) -> Result<Database, DbErr> {
-    if let Some(path) = url.strip_prefix("sqlite://") {
-        let path = path.split('?').next().unwrap_or(path);
-        connect_sqlite(Path::new(path), settings).await
+    if let Some(path) = sqlite_file(url) {
+        connect_sqlite(path, settings).await
     } else {
         reach(url, settings).await?;
         let mut options = pool(url, settings);
@@ -41,6 +40,12 @@ pub async fn connect(url: &str, settings: &Settings) -> Result<Database, DbErr> 
         let pool = sea_orm::Database::connect(options).await?;
         Ok(Database::new(pool.clone(), pool))
     }
+}
+
+/// The file of a SQLite URL.
+pub fn sqlite_file(url: &str) -> Option<&Path> {
+    let path = url.strip_prefix("sqlite://")?;
+    Some(Path::new(path.strip_suffix("?mode=rwc").unwrap_or(path)))
 }
 
 /// Connects once, for the sake of the error: the pool's would only say that it waited.
@@ -81,16 +86,17 @@ async fn connect_sqlite(path: &Path, settings: &Settings) -> Result<Database, Db
         std::fs::create_dir_all(folder)
             .map_err(|e| DbErr::Custom(format!("cannot create {}: {e}", folder.display())))?;
     }
-    let url = format!("sqlite://{}?mode=rwc", path.display());
     // The writer comes first: it creates the file and turns WAL on, which needs the file for itself.
-    let writer = sea_orm::Database::connect(sqlite(&url, settings, 1)).await?;
+    let writer = sea_orm::Database::connect(sqlite(path, settings, 1)).await?;
     let readers =
-        sea_orm::Database::connect(sqlite(&url, settings, settings.max_connections)).await?;
+        sea_orm::Database::connect(sqlite(path, settings, settings.max_connections)).await?;
     Ok(Database::new(readers, writer))
 }
 
-fn sqlite(url: &str, settings: &Settings, connections: u32) -> ConnectOptions {
-    let mut options = pool(url, settings);
+fn sqlite(path: &Path, settings: &Settings, connections: u32) -> ConnectOptions {
+    // The path is given by itself: in a URL some of its characters would mean something.
+    let mut options = pool("sqlite://", settings);
+    let file = path.to_path_buf();
     let busy = settings.acquire_timeout();
     options
         .max_connections(connections)
@@ -108,6 +114,8 @@ fn sqlite(url: &str, settings: &Settings, connections: u32) -> ConnectOptions {
         })
         .map_sqlx_sqlite_opts(move |options| {
             options
+                .filename(&file)
+                .create_if_missing(true)
                 .busy_timeout(busy)
                 .foreign_keys(true)
                 .pragma("journal_mode", "WAL")

@@ -22,7 +22,7 @@ use crate::{
     admin,
     audit::AuditLog,
     catalogue::Catalogue,
-    config::{self, Inputs, Loaded, Problems},
+    config::{self, Inputs, Loaded, Problem, Problems},
     data_dir::DataDir,
     database::{self, Schema},
     event_log::{self, EventLogBackend},
@@ -47,9 +47,28 @@ impl Product {
     /// Reads the configuration of this product from `inputs`.
     ///
     /// # Errors
-    /// Everything that is wrong with it.
+    /// Everything that is wrong with it, or that these modules lack.
     pub fn load(&self, inputs: &Inputs) -> Result<Loaded, Problems> {
-        config::load(&self.catalogue.sections(), &self.catalogue.ids(), inputs)
+        let loaded = config::load(&self.catalogue.sections(), &self.catalogue.ids(), inputs)?;
+        let missing = self.catalogue.missing(&|id| loaded.is_enabled(id));
+        if missing.is_empty() {
+            return Ok(loaded);
+        }
+        let problems = missing.iter().map(|one| {
+            let asking = one.chain.first().copied().unwrap_or_default();
+            let (key, suggestion) = match one.providers.first() {
+                Some(provider) => (
+                    format!("modules.{provider}"),
+                    format!("set modules.{provider} = true, or modules.{asking} = false"),
+                ),
+                None => (
+                    format!("modules.{asking}"),
+                    format!("set modules.{asking} = false"),
+                ),
+            };
+            Problem::about(&loaded, &key, one.to_string(), Some(suggestion))
+        });
+        Err(Problems::from(problems.collect::<Vec<_>>()))
     }
 }
 
@@ -137,12 +156,6 @@ impl Server {
         for note in config.notes() {
             info!("{note}");
         }
-        let missing = product.catalogue.missing(&|id| config.is_enabled(id));
-        if !missing.is_empty() {
-            let lines: Vec<String> = missing.iter().map(ToString::to_string).collect();
-            return Err(StartError::Configuration(lines.join("\n")));
-        }
-
         let data_dir = DataDir::open(config.host.data_dir()).map_err(StartError::DataDir)?;
         let operators = admin::bind(&config.host.socket_path()).map_err(StartError::DataDir)?;
         let bind_addr = config.host.server.bind_addr;

@@ -32,12 +32,9 @@ pub(crate) async fn run(arguments: Arguments, product: Product) -> Exit {
             config::explain(&product, &inputs, key.as_deref(), json)
         }
         Command::Config(ConfigCommand::Example) => {
-            output::print(format!(
-                "{}",
-                filament_host::config::example(
-                    &product.catalogue.sections(),
-                    &product.catalogue.ids()
-                )
+            output::print(filament_host::config::example(
+                &product.catalogue.sections(),
+                &product.catalogue.ids(),
             ));
             Exit::Ok
         }

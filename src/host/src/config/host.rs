@@ -79,12 +79,7 @@ impl HostConfig {
     pub fn database_url(&self) -> Secret {
         self.database.url.clone().unwrap_or_else(|| {
             let file = self.data.dir.join("filament.sqlite3");
-            // These two characters mean something in the URL, so a folder that has them is written with their codes.
-            let path = file
-                .to_string_lossy()
-                .replace('%', "%25")
-                .replace('?', "%3F");
-            Secret::new(format!("sqlite://{path}?mode=rwc"))
+            Secret::new(format!("sqlite://{}", file.display()))
         })
     }
 

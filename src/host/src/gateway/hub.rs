@@ -81,19 +81,18 @@ impl Hub {
         while let Some(first) = rest.first() {
             let (run, after) = rest.split_at(run_length(rest));
             rest = after;
-            if let Some(user) = first.admits {
-                self.directory.admit(user, first.topic.stream);
-            }
+            let stream = first.topic.stream;
+            let came = first
+                .admits
+                .filter(|user| self.directory.admit(*user, stream));
             self.push(first.topic, None, || {
                 run.iter()
                     .map(|event| frame::event(event.name, &event.data))
                     .collect()
             });
-            if let Some(user) = first.admits
-                && self.is_online(user)
-            {
+            if let Some(user) = came {
                 // The others hear of the person first, and then that they are there.
-                self.user_came(user, vec![first.topic.stream]);
+                self.user_came(user, vec![stream]);
             }
             if let Some(expelled) = run.last().and_then(|last| last.expels) {
                 self.directory.expel(expelled, first.topic.stream);

@@ -206,14 +206,14 @@ impl Directory {
         self.unfollow_others(user, &mut state, &kept, asked);
     }
 
-    /// From now on the user follows the stream.
-    pub(super) fn admit(&self, id: UserId, stream: Stream) {
-        let Some(user) = self.get(id) else { return };
+    /// From now on the user follows the stream. Answers whether somebody who is online follows it newly.
+    pub(super) fn admit(&self, id: UserId, stream: Stream) -> bool {
+        let Some(user) = self.get(id) else {
+            return false;
+        };
         let mut state = user.lock();
         state.remember(stream, true);
-        if state.online {
-            self.follow(&user, &mut state, stream, None);
-        }
+        state.online && self.follow(&user, &mut state, stream, None)
     }
 
     /// From now on nothing of the stream reaches the user.
@@ -342,10 +342,17 @@ impl Directory {
         }
     }
 
-    fn follow(&self, user: &User, state: &mut State, stream: Stream, owner: Option<&'static str>) {
+    /// Answers whether it did not before.
+    fn follow(
+        &self,
+        user: &User,
+        state: &mut State,
+        stream: Stream,
+        owner: Option<&'static str>,
+    ) -> bool {
         if let Some(followed) = state.streams.get_mut(&stream) {
             followed.owner = owner.or(followed.owner);
-            return;
+            return false;
         }
         let seats = &state.seats;
         let feed = self.feeds.join(stream, |members| {
@@ -355,6 +362,7 @@ impl Directory {
             }
         });
         state.streams.insert(stream, Followed { feed, owner });
+        true
     }
 
     fn unfollow(&self, user: &User, state: &mut State, stream: Stream) {

@@ -6,59 +6,45 @@ use filament_host::{
 };
 use serde_json::json;
 
-use super::load;
 use crate::{exit::Exit, output};
 
 pub(super) fn check(product: &Product, inputs: &Inputs, json: bool) -> Exit {
-    let problems = match product.load(inputs) {
+    match product.load(inputs) {
+        Ok(loaded) if json => {
+            output::json(&json!({ "ok": true, "problems": [], "notes": loaded.notes() }));
+            Exit::Ok
+        }
         Ok(loaded) => {
-            let missing: Vec<String> = product
-                .catalogue
-                .missing(&|id| loaded.is_enabled(id))
-                .iter()
-                .map(ToString::to_string)
-                .collect();
-            if missing.is_empty() {
-                if json {
-                    output::json(&json!({ "ok": true, "problems": [] }));
-                } else {
-                    for note in loaded.notes() {
-                        output::say(format!("note: {note}"));
-                    }
-                    output::say(format!(
-                        "the configuration is valid (profile {})",
-                        loaded.profile
-                    ));
-                }
-                return Exit::Ok;
+            for note in loaded.notes() {
+                output::say(format!("note: {note}"));
             }
-            if !json {
-                output::complain(missing.join("\n"));
-            }
-            json!(missing)
+            output::say(format!(
+                "the configuration is valid (profile {})",
+                loaded.profile
+            ));
+            Exit::Ok
         }
         Err(problems) => {
-            if !json {
+            if json {
+                output::json(&json!({ "ok": false, "problems": problems }));
+            } else {
                 output::complain(&problems);
             }
-            json!(problems)
+            Exit::Config
         }
-    };
-    if json {
-        output::json(&json!({ "ok": false, "problems": problems }));
     }
-    Exit::Config
 }
 
 pub(super) fn explain(product: &Product, inputs: &Inputs, key: Option<&str>, json: bool) -> Exit {
-    let loaded = match load(product, inputs) {
-        Ok(loaded) => loaded,
-        Err(exit) => return exit,
-    };
-    let explanations = config::explain(&loaded, key);
-    if explanations.is_empty() {
+    let (sections, ids) = (product.catalogue.sections(), product.catalogue.ids());
+    let explained = config::explain_from(&sections, &ids, inputs, key);
+    // What is wrong does not keep one from asking: that is when one asks.
+    if let Some(problems) = &explained.problems {
+        output::complain(problems);
+    }
+    if explained.explanations.is_empty() {
         let key = key.unwrap_or_default();
-        match config::nearest_key(&loaded, key) {
+        match explained.nearest {
             Some(nearest) => output::complain(format!(
                 "there is no key `{key}`; did you mean `{nearest}`?"
             )),
@@ -67,10 +53,10 @@ pub(super) fn explain(product: &Product, inputs: &Inputs, key: Option<&str>, jso
         return Exit::Refused;
     }
     if json {
-        output::json(&explanations);
+        output::json(&explained.explanations);
         return Exit::Ok;
     }
-    for one in explanations {
+    for one in explained.explanations {
         output::say(format!("{} = {}", one.key, one.value));
         output::say(format!("  from {} (default {})", one.source, one.default));
         for line in one.documentation.lines() {

@@ -1,7 +1,5 @@
 //! The database's schema.
 
-use std::path::Path;
-
 use filament_host::{
     config::{Inputs, Loaded},
     data_dir::DataDir,
@@ -27,8 +25,7 @@ pub(super) async fn migrate(
         Err(exit) => return exit,
     };
     let url = loaded.host.database_url();
-    let path = url.expose().split('?').next().unwrap_or_default();
-    let file = path.strip_prefix("sqlite://").map(Path::new);
+    let file = database::sqlite_file(url.expose());
     let result = match (command, file) {
         // A question makes nothing.
         (MigrateCommand::Status, Some(file)) if !file.exists() => Ok(product

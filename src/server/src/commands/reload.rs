@@ -28,7 +28,7 @@ pub(super) async fn reload(product: &Product, inputs: &Inputs, json: bool) -> Ex
     }
     if !json {
         let report = &answer["report"];
-        output::say(format!("{}", answer["text"].as_str().unwrap_or_default()));
+        output::say(answer["text"].as_str().unwrap_or_default());
         output::say(format!(
             "generation {} (prepare {} ms, commit {} ms, drain {} ms)",
             report["generation"], report["prepare_ms"], report["commit_ms"], report["drain_ms"]

@@ -80,7 +80,12 @@ async fn headers_over_the_limit_are_refused() {
             "y".repeat(length)
         );
         let answer = exchange(&server, request.as_bytes()).await;
-        assert_eq!(answer.starts_with("HTTP/1.1 200"), accepted, "{length}: {}", answer.lines().next().unwrap_or("ended"));
+        assert_eq!(
+            answer.starts_with("HTTP/1.1 200"),
+            accepted,
+            "{length}: {}",
+            answer.lines().next().unwrap_or("ended")
+        );
     }
 }
 

@@ -148,7 +148,7 @@ fn dev_keeps_everything_in_the_data_folder() {
     let host = &loaded.host;
     assert_eq!(
         host.database_url().expose(),
-        "sqlite:///var/lib/100%25%3F/filament.sqlite3?mode=rwc"
+        "sqlite:///var/lib/100%?/filament.sqlite3"
     );
     assert_eq!(
         host.attachment_root(),
