@@ -86,7 +86,8 @@ pub trait Audience: Send + Sync + 'static {
     /// are open then lose what is no longer named.
     async fn streams_of(&self, user: UserId) -> Result<Vec<Stream>, ApiError>;
 
-    /// `user` came (first socket) or went (last socket, after the grace time), having followed `streams`.
+    /// `user` came (first socket) or went (last socket, after the grace time), having followed `streams`; or was there already and has just
+    /// been admitted to `streams`, after the event that says so.
     fn presence_changed(&self, user: UserId, online: bool, streams: &[Stream]);
 }
 

@@ -334,3 +334,32 @@ fn has(permissions: &Value, permission: &str) -> bool {
         .as_array()
         .is_some_and(|all| all.iter().any(|one| one == permission))
 }
+
+on_both_databases!(
+    who_joins_while_online_is_announced_first_and_then_seen_online,
+    async |backend| {
+        let server = Server::start(backend).await;
+        let ada = Person::register(&server, "ada").await;
+        let bob = Person::register(&server, "bob").await;
+        let mut adas = ada.listen().await;
+        let _bobs = bob.listen().await;
+        for n in 0..10 {
+            let guild = ada.found_guild(&format!("guild {n}"), Visibility::Public).await;
+            let channel = ada.open_channel(&guild, "general").await;
+            // Others talk meanwhile, so that commits are busy.
+            let (_, said) = tokio::join!(bob.join(&guild), ada.say(&guild, &channel, "hello"));
+            assert_eq!(said.content, "hello");
+            let about_bob = |data: &Value| {
+                data["user_id"] == *bob.user_id && data["guild_id"] == *guild.guild_id
+            };
+            let mut order = Vec::new();
+            while order.len() < 2 {
+                let event = adas.next_event().await;
+                if about_bob(&event.data) {
+                    order.push(event.name.clone());
+                }
+            }
+            assert_eq!(order, ["workspace_member_add", "presence_update"]);
+        }
+    }
+);
