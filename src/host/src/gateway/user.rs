@@ -196,6 +196,12 @@ impl Directory {
     pub(super) fn renew(&self, user: &Arc<User>, named: &Named) {
         let mut state = user.lock();
         if !state.online {
+            // A first socket is being set up, and may have been asked about before the module was there.
+            for stream in named.iter().flat_map(|(_, streams)| streams) {
+                if state.meanwhile.get(stream) != Some(&false) {
+                    state.remember(*stream, true);
+                }
+            }
             return;
         }
         let mut kept = self.follow_named(user, &mut state, named);

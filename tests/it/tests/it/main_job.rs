@@ -344,7 +344,9 @@ on_both_databases!(
         let mut adas = ada.listen().await;
         let _bobs = bob.listen().await;
         for n in 0..10 {
-            let guild = ada.found_guild(&format!("guild {n}"), Visibility::Public).await;
+            let guild = ada
+                .found_guild(&format!("guild {n}"), Visibility::Public)
+                .await;
             let channel = ada.open_channel(&guild, "general").await;
             // Others talk meanwhile, so that commits are busy.
             let (_, said) = tokio::join!(bob.join(&guild), ada.say(&guild, &channel, "hello"));

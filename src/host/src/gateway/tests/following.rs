@@ -208,6 +208,33 @@ async fn sockets_hear_of_modules_and_follow_what_a_returning_one_names() {
 }
 
 #[tokio::test]
+async fn a_module_that_comes_up_during_a_set_up_is_not_missed() {
+    let world = World::new(|_| {});
+    world.module.answers.forget_permits(usize::MAX);
+    let mut client = world.open(user(1));
+    world.module.asked.acquire().await.expect("open").forget();
+    // The set-up has asked; now another module comes up and names a stream.
+    let opening = world
+        .hub
+        .directory
+        .get(user(1))
+        .expect("it is being set up");
+    world
+        .hub
+        .directory
+        .renew(&opening, &vec![("late", vec![guild(1), guild(2)])]);
+    world.hub.deliver(&[Delivery {
+        expels: Some(user(1)),
+        ..event(guild(2), 0)
+    }]);
+    world.module.answers.add_permits(1);
+    assert_eq!(client.event().await.0, "ready");
+    world.hub.deliver(&[event(guild(1), 1), event(guild(2), 2)]);
+    client.hears([1]).await;
+    client.is_silent().await;
+}
+
+#[tokio::test]
 async fn followers_are_users_each_once_in_the_order_of_their_ids() {
     let world = World::new(|_| {});
     let mut clients = Vec::new();
