@@ -5,17 +5,21 @@
 //!
 //! - [`plan`]: what a configuration means for what runs; pure.
 //! - [`state`]: the state of each module, desired and observed.
-//! - [`change`]: carries a plan out.
+//! - [`bring_up`]: prepares and probes one module.
+//! - [`change`]: carries a plan out; [`refusal`]: why not.
 //! - [`task`]: the task that all triggers go through, and what it does about panics and failed starts.
 
+mod bring_up;
 mod change;
 mod plan;
+mod refusal;
 mod state;
 mod task;
 
-pub use change::{Machinery, Refusal};
+pub use change::Machinery;
 #[cfg(test)]
 pub(crate) use plan::is_fixed;
 pub use plan::{Action, Conflict, Plan, Reason, Running, plan};
+pub use refusal::Refusal;
 pub use state::{ModuleStatus, Phase, States};
 pub use task::{Handle, Report, start};

@@ -1,98 +1,30 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
-    fmt,
-    panic::AssertUnwindSafe,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use filament_kernel::{
-    module::{Erased, Health, Host, Routes},
-    scope::{ScopeOwner, TaskPanic, panic_message},
-    service::{PortKey, Provided, ServiceTable},
+    module::{Host, Routes},
+    service::Provided,
 };
-use futures_util::FutureExt;
 use serde_json::Value;
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 
 use super::{
-    plan::{self, Action, Conflict, Plan},
+    bring_up::{Panicked, Running, bring_up},
+    plan::{self, Action, Plan},
+    refusal::Refusal,
     state::{Phase, States},
 };
 use crate::{
-    catalogue::{Catalogue, Listed, Preparation},
-    config::{Loaded, Problems},
+    catalogue::{Catalogue, Listed},
+    config::Loaded,
     gateway::Hub,
-    http::{HttpSettings, RouteLimit},
-    openapi,
-    snapshot::{Counted, Current, Live, Parts, Snapshot},
+    http::HttpSettings,
+    snapshot::{Current, Live, Parts, Snapshot},
 };
-
-/// Why a change was not made. The running generation is as it was.
-#[derive(Debug)]
-pub enum Refusal {
-    /// The configuration is not valid.
-    Configuration(Problems),
-    /// The configuration is valid, but not for what runs.
-    Conflict(Conflict),
-    /// A module did not come up.
-    Prepare {
-        module: &'static str,
-        reason: String,
-    },
-    /// A module came up but does not work.
-    Probe {
-        module: &'static str,
-        reason: String,
-    },
-    /// The modules do not fit together.
-    Assemble(String),
-}
-
-impl Refusal {
-    /// What went wrong, without the module's name where one is concerned.
-    pub fn reason(&self) -> String {
-        match self {
-            Self::Prepare { reason, .. } => reason.clone(),
-            Self::Probe { reason, .. } => format!("its probe failed: {reason}"),
-            other => other.to_string(),
-        }
-    }
-
-    /// The step that failed.
-    pub fn step(&self) -> &'static str {
-        match self {
-            Self::Configuration(_) | Self::Conflict(_) => "validate",
-            Self::Prepare { .. } => "prepare",
-            Self::Probe { .. } => "probe",
-            Self::Assemble(_) => "commit",
-        }
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Configuration(problems) => write!(f, "{problems}"),
-            Self::Conflict(conflict) => write!(f, "{conflict}"),
-            Self::Prepare { module, reason } => write!(f, "{module} did not come up: {reason}"),
-            Self::Probe { module, reason } => {
-                write!(f, "{module} came up but does not work: {reason}")
-            }
-            Self::Assemble(reason) => write!(f, "the modules do not fit together: {reason}"),
-        }
-    }
-}
-
-impl std::error::Error for Refusal {}
-
-/// A panic in a task, with the instance that it happened in.
-pub(super) struct Panicked {
-    pub(super) module: &'static str,
-    pub(super) incarnation: u64,
-    pub(super) panic: TaskPanic,
-}
 
 /// What a change works on.
 pub struct Machinery {
@@ -110,12 +42,6 @@ pub struct Machinery {
     pub system: (Routes, Value),
     /// Called at each commit: brings what the host itself configures up to date.
     pub reconfigure: Box<dyn Fn(&Loaded) + Send + Sync>,
-}
-
-struct Running {
-    live: Arc<Live>,
-    owner: ScopeOwner,
-    incarnation: u64,
 }
 
 struct Fresh {
@@ -403,76 +329,23 @@ impl Engine {
         }
     }
 
-    /// Prepares and probes one module.
     async fn bring_up(
         &mut self,
         listed: &Listed,
         config: &Loaded,
         services: Vec<Provided>,
     ) -> Result<Running, Refusal> {
-        let module = listed.manifest.id;
         self.incarnations += 1;
-        let incarnation = self.incarnations;
-        let panics = self.panics.clone();
-        let owner = ScopeOwner::new(move |panic| {
-            metrics::counter!("filament_module_task_panics_total", "module" => module).increment(1);
-            let _ = panics.send(Panicked {
-                module,
-                incarnation,
-                panic,
-            });
-        });
-        let health = Health::default();
-        let limits = &config.host.reconciler;
-        let preparation = Preparation {
+        let (incarnation, panics) = (self.incarnations, self.panics.clone());
+        bring_up(
+            &self.machinery,
+            listed,
             config,
-            host: self.machinery.host.clone(),
-            scope: owner.scope(),
-            health: health.clone(),
-            prepared: Arc::new(ServiceTable::new(services)),
-            current: self.machinery.current.clone(),
-        };
-        let work = AssertUnwindSafe(listed.module.prepare(preparation)).catch_unwind();
-        let refused = |reason: String| Refusal::Prepare { module, reason };
-        let erased = match tokio::time::timeout(limits.prepare_timeout(), work).await {
-            Ok(Ok(Ok(erased))) => erased,
-            Ok(Ok(Err(error))) => return Err(refused(error.to_string())),
-            Ok(Err(panic)) => return Err(refused(format!("panic: {}", panic_message(&*panic)))),
-            Err(_) => {
-                return Err(refused(format!(
-                    "it took longer than {} s",
-                    limits.prepare_timeout_secs
-                )));
-            }
-        };
-        let probe = erased.parts.probe.clone();
-        let live = live(listed, erased, health).map_err(refused)?;
-        if let Some(probe) = probe {
-            let refused = |reason: String| Refusal::Probe { module, reason };
-            match tokio::time::timeout(
-                limits.probe_timeout(),
-                AssertUnwindSafe(probe()).catch_unwind(),
-            )
-            .await
-            {
-                Ok(Ok(Ok(()))) => {}
-                Ok(Ok(Err(error))) => return Err(refused(error.to_string())),
-                Ok(Err(panic)) => {
-                    return Err(refused(format!("panic: {}", panic_message(&*panic))));
-                }
-                Err(_) => {
-                    return Err(refused(format!(
-                        "its probe took longer than {} s",
-                        limits.probe_timeout_secs
-                    )));
-                }
-            }
-        }
-        Ok(Running {
-            live: Arc::new(live),
-            owner,
+            services,
             incarnation,
-        })
+            panics,
+        )
+        .await
     }
 
     /// Stops everything, dependents first.
@@ -500,54 +373,4 @@ fn unmet(listed: &Listed, services: &[Provided], catalogue: &Catalogue) -> Vec<S
         .flat_map(|port| catalogue.providers(*port, &|_| true))
         .map(ToString::to_string)
         .collect()
-}
-
-/// Checks an instance against its manifest: it may do exactly what it claims.
-fn live(listed: &Listed, erased: Erased, health: Health) -> Result<Live, String> {
-    let manifest = listed.manifest;
-    let Erased { routes, parts } = erased;
-    let differ = |what: &str, claimed: &mut Vec<&str>, real: &mut Vec<&str>| {
-        claimed.sort_unstable();
-        real.sort_unstable();
-        if claimed == real {
-            return Ok(());
-        }
-        Err(format!(
-            "its manifest claims the {what} {claimed:?}, but it has {real:?}"
-        ))
-    };
-    differ(
-        "gateway commands",
-        &mut manifest.commands.to_vec(),
-        &mut parts.commands.keys().copied().collect(),
-    )?;
-    let ports: Vec<PortKey> = parts.services.iter().map(|(port, _)| *port).collect();
-    differ(
-        "services",
-        &mut manifest.provides.iter().map(|port| port.name).collect(),
-        &mut ports.iter().map(|port| port.name).collect(),
-    )?;
-    let served: usize = routes.values().map(|methods| methods.len()).sum();
-    let documented = openapi::operations(&listed.document).len();
-    if served != documented {
-        return Err(format!(
-            "it serves {served} routes and documents {documented}"
-        ));
-    }
-    Ok(Live {
-        manifest,
-        routes,
-        commands: parts.commands,
-        audience: parts.audience,
-        services: parts
-            .services
-            .into_iter()
-            .map(|(_, provide)| provide(manifest.id))
-            .collect(),
-        health,
-        route_limit: parts
-            .route_limit
-            .map(|rate| Arc::new(RouteLimit::per_minute(rate))),
-        counted: Counted::new(),
-    })
 }

@@ -12,8 +12,10 @@ use tokio::{
 use tracing::{error, info, warn};
 
 use super::{
-    change::{Engine, Machinery, Options, Outcome, Panicked, Refusal},
+    bring_up::Panicked,
+    change::{Engine, Machinery, Options, Outcome},
     plan::Plan,
+    refusal::Refusal,
     state::Phase,
 };
 use crate::config::{Loaded, Problems};
