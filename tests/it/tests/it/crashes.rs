@@ -216,26 +216,26 @@ async fn a_full_disk_refuses_and_when_there_is_room_again_what_is_acknowledged_i
     server.terminate().await;
     // The same server, started so that a refused write is an error and not a signal that ends it.
     let plain = server.command();
-    let mut process = Command::new("sh")
+    let mut command = Command::new("sh");
+    for (name, value) in plain.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    let mut process = command
         .args(["-c", "trap '' XFSZ; exec \"$0\""])
         .arg(plain.get_program())
-        .envs(
-            plain
-                .get_envs()
-                .filter_map(|(name, value)| Some((name, value?))),
-        )
         .env("FILAMENT_BIND_ADDR", server.addr().to_string())
         .current_dir(server.data_dir())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
         .expect("sh");
-    while server
-        .api()
-        .try_send(server.api().request(Method::GET, "/health"))
-        .await
-        .is_err()
-    {
+    let health = || server.api().request(Method::GET, "/health");
+    while server.api().try_send(health()).await.is_err() {
+        let ended = process.try_wait().expect("its state");
+        assert!(ended.is_none(), "the server did not start: {ended:?}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let may_grow_to = |bytes: &str| {
