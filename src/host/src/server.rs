@@ -364,16 +364,6 @@ impl Server {
         self.config.profile == Profile::Dev
     }
 
-    /// The catalogue that it was started with.
-    pub fn catalogue(&self) -> &Catalogue {
-        &self.catalogue
-    }
-
-    /// How many tasks the host itself runs: connections, sockets' tasks excluded, and the small ones.
-    pub fn host_tasks(&self) -> usize {
-        self.tasks.connections.len() + self.tasks.small.len()
-    }
-
     /// Stops: accepts nothing new, closes sockets with 1001, lets requests finish, stops the modules, writes what waits, closes the
     /// database. All within the grace time of the configuration; answers whether it was enough.
     pub async fn stop(self) -> bool {
@@ -445,16 +435,7 @@ const CLOSING: Duration = Duration::from_millis(500);
 /// written together, and a burst fills no queue.
 async fn dispatch(mut committed: mpsc::Receiver<event_log::Committed>, hub: Arc<Hub>) {
     while let Some(events) = committed.recv().await {
-        let deliveries: Vec<Delivery> = events
-            .into_iter()
-            .map(|(_, event)| Delivery {
-                topic: event.topic,
-                name: event.name,
-                data: event.data,
-                admits: event.admits,
-                expels: event.expels,
-            })
-            .collect();
+        let deliveries: Vec<Delivery> = events.into_iter().map(|(_, event)| event.into()).collect();
         hub.deliver(&deliveries);
         hub.settle().await;
     }

@@ -106,6 +106,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn addresses_are_counted_by_whom_they_belong_to() {
+        let counted = |text: &str| limit_key(text.parse().expect("an address")).to_string();
+        assert_eq!(counted("192.0.2.7"), "192.0.2.7");
+        assert_eq!(counted("::ffff:192.0.2.7"), "192.0.2.7");
+        assert_eq!(counted("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+    }
+
+    #[test]
     fn a_rate_is_a_rate_and_not_a_period() {
         let limit = RateLimit::per_minute(6_000);
         let burst = (0..6_100).filter(|_| limit.take(&"a").is_ok()).count();

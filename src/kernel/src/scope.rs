@@ -163,11 +163,6 @@ impl ScopeOwner {
         }
     }
 
-    /// How many tasks run, blocking ones and [`Scope::finish`] included.
-    pub fn running(&self) -> usize {
-        self.0.0.tracker.len()
-    }
-
     /// Asks the tasks to end, waits for them up to `grace`, then aborts what is left. Answers whether all ended by themselves.
     pub async fn stop(self, grace: Duration) -> bool {
         let inner = &self.0.0;

@@ -137,16 +137,3 @@ pub(super) fn too_many(whom: &str, limit: usize) -> ApiError {
     )
     .retry_after(Duration::from_secs(5))
 }
-
-#[cfg(test)]
-mod tests {
-    use filament_kernel::limits::limit_key;
-
-    #[test]
-    fn addresses_are_counted_by_whom_they_belong_to() {
-        let counted = |text: &str| limit_key(text.parse().expect("an address")).to_string();
-        assert_eq!(counted("192.0.2.7"), "192.0.2.7");
-        assert_eq!(counted("::ffff:192.0.2.7"), "192.0.2.7");
-        assert_eq!(counted("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
-    }
-}
