@@ -9,6 +9,7 @@ pub mod columns;
 mod m20261122_000001_event_log;
 mod m20261122_000002_auth;
 mod m20261122_000003_chat;
+mod m20261123_000004_identity;
 
 /// All migrations, oldest first.
 pub struct Migrator;
@@ -19,6 +20,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000001_event_log::Migration),
             Box::new(m20261122_000002_auth::Migration),
             Box::new(m20261122_000003_chat::Migration),
+            Box::new(m20261123_000004_identity::Migration),
         ]
     }
 }

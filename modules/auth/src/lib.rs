@@ -59,6 +59,7 @@ impl Module for Auth {
             "GET /auth/me",
         ],
         commands: &[],
+        operator_commands: &[],
         events: &[],
         tables: &["users", "sessions"],
         metrics: &[
@@ -140,7 +141,7 @@ impl Module for Auth {
         Ok(Instance::new(api)
             .provide::<dyn Authenticator>(Arc::new(TokenAuthenticator(sessions)))
             .provide::<dyn Accounts>(Arc::new(StoredAccounts(host.db)))
-            .limit_routes(config.route_requests_per_minute))
+            .limit_routes("/auth/", config.route_requests_per_minute))
     }
 }
 

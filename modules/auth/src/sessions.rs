@@ -229,6 +229,7 @@ fn entry(action: &'static str, user: UserId, token: &RefreshToken) -> AuditEntry
         guild: None,
         target: Some(user),
         details: Some(json!({ "session_id": token.session })),
+        request_id: None,
     }
 }
 

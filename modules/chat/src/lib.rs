@@ -59,6 +59,7 @@ impl Module for Chat {
             "GET /guilds/{guild_id}/channels/{channel_id}/messages",
         ],
         commands: &[gateway::SUBSCRIBE, gateway::MESSAGE_CREATE],
+        operator_commands: &[],
         events: &[
             events::MESSAGE_CREATE,
             events::CHANNEL_CREATE,

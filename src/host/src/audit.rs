@@ -29,6 +29,8 @@ mod entity {
         pub target_user_id: Option<UserId>,
         #[sea_orm(column_type = "Text", nullable)]
         pub details: Option<String>,
+        #[sea_orm(column_type = "Text", nullable)]
+        pub request_id: Option<String>,
     }
 
     impl ActiveModelBehavior for ActiveModel {}
@@ -58,6 +60,7 @@ impl Audit for AuditLog {
             guild_id: Set(entry.guild),
             target_user_id: Set(entry.target),
             details: Set(entry.details.map(|details| details.to_string())),
+            request_id: Set(entry.request_id.map(|id| id.to_string())),
         };
         entity::Entity::insert(row)
             .exec_without_returning(tx)

@@ -292,6 +292,7 @@ fn conflicting_claims(modules: &[Listed]) -> Vec<String> {
         ("the id", |m| vec![m.id]),
         ("the route", |m| m.routes.to_vec()),
         ("the gateway command", |m| m.commands.to_vec()),
+        ("the operator's command", |m| m.operator_commands.to_vec()),
         ("the event", |m| m.events.to_vec()),
         ("the table", |m| m.tables.to_vec()),
         ("the metric", |m| m.metrics.to_vec()),

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use filament_kernel::{
     gateway::{Audience, Command},
     module::{Health, Manifest, Routes},
+    operator::OperatorCommand,
     service::{CurrentServices, Provided, ServiceTable},
 };
 use poem::{IntoEndpoint, endpoint::BoxEndpoint, http::Method};
@@ -45,8 +46,10 @@ pub struct Live {
     pub services: Vec<Provided>,
     /// Its own word on how it does.
     pub health: Health,
-    /// The limit on its routes.
-    pub route_limit: Option<Arc<RouteLimit>>,
+    /// Its commands for the operator.
+    pub operator_commands: HashMap<&'static str, Arc<dyn OperatorCommand>>,
+    /// The limit on its routes whose path begins with a prefix.
+    pub route_limit: Option<(&'static str, Arc<RouteLimit>)>,
     /// Counts the instances that are not gone yet.
     pub counted: Counted,
 }
@@ -119,6 +122,7 @@ pub struct Snapshot {
     absent: Vec<(&'static str, Absence, RouteMap)>,
     commands: HashMap<&'static str, Arc<dyn Command>>,
     absent_commands: HashMap<&'static str, (&'static str, Absence)>,
+    operator_commands: HashMap<&'static str, Arc<dyn OperatorCommand>>,
     audiences: Vec<(&'static str, Arc<dyn Audience>)>,
 }
 
@@ -184,11 +188,21 @@ impl Snapshot {
                 .flat_map(|one| one.commands.iter().map(|(name, run)| (*name, run.clone())))
                 .collect(),
             absent_commands,
+            operator_commands: live
+                .values()
+                .flat_map(|one| &one.operator_commands)
+                .map(|(name, run)| (*name, run.clone()))
+                .collect(),
             audiences: live
                 .values()
                 .filter_map(|one| Some((one.manifest.id, one.audience.clone()?)))
                 .collect(),
         })
+    }
+
+    /// A command of the operator, of a module that is up.
+    pub fn operator_command(&self, name: &str) -> Option<Arc<dyn OperatorCommand>> {
+        self.operator_commands.get(name).cloned()
     }
 
     /// The methods that `path` allows in this generation; empty when it is no route.
@@ -236,8 +250,16 @@ impl Table for Snapshot {
 struct Merged(Vec<(String, Method, ContainedEndpoint)>);
 
 impl Merged {
-    fn add(&mut self, module: &'static str, routes: &Routes, limit: Option<&Arc<RouteLimit>>) {
+    fn add(
+        &mut self,
+        module: &'static str,
+        routes: &Routes,
+        limit: Option<&(&'static str, Arc<RouteLimit>)>,
+    ) {
         for (path, methods) in routes {
+            let limit = limit
+                .filter(|(prefix, _)| path.starts_with(prefix))
+                .map(|(_, limit)| limit);
             for (method, endpoint) in methods {
                 let contained =
                     ContainedEndpoint::new(module, method, path, endpoint.clone(), limit.cloned());

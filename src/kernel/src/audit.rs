@@ -1,5 +1,7 @@
 //! The audit log: who did what to whom, durable before the answer.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use crate::{
@@ -21,6 +23,8 @@ pub struct AuditEntry {
     pub target: Option<UserId>,
     /// More, as a JSON object. Never a secret, never an address.
     pub details: Option<Value>,
+    /// The request that did it, as its `x-request-id`; `None` for the server itself and for the operator on its machine.
+    pub request_id: Option<Arc<str>>,
 }
 
 /// Writes the audit log. The host implements it.

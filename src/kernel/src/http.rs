@@ -67,6 +67,37 @@ impl<'a> FromRequest<'a> for ClientIp {
     }
 }
 
+/// Where a request comes from, as a handler's argument: what audit entries and the security log say of it.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    /// The request's id, also in the answer's `x-request-id`.
+    pub request_id: Arc<str>,
+    /// The client's address.
+    pub client_ip: IpAddr,
+    /// What the client calls itself (`User-Agent`): printable ASCII, cut at 256 characters.
+    pub client: Option<Arc<str>>,
+}
+
+/// What is kept of a client's name for itself.
+const CLIENT_CHARS: usize = 256;
+
+impl<'a> FromRequest<'a> for Origin {
+    async fn from_request(request: &'a Request, _body: &mut RequestBody) -> Result<Self> {
+        let context = RequestContext::of(request)?;
+        let client = request.header(header::USER_AGENT).map(|client| {
+            let printable = client
+                .chars()
+                .filter(|c| c.is_ascii() && !c.is_ascii_control());
+            printable.take(CLIENT_CHARS).collect::<String>().into()
+        });
+        Ok(Self {
+            request_id: context.request_id.as_str().into(),
+            client_ip: context.client_ip,
+            client,
+        })
+    }
+}
+
 /// A JSON body that is checked before the handler sees it: that it is JSON without doubled keys, NUL or lone surrogates, its
 /// shape (fields, types, `#[oai(validator)]`), and its meaning (`#[derive(Validate)]`).
 ///

@@ -160,6 +160,10 @@ ids! {
     RoleId,
     /// A row of the audit log.
     AuditId,
+    /// A request for friendship.
+    FriendRequestId,
+    /// Bytes that a module keeps with [`crate::ports::Blobs`].
+    BlobId,
 }
 
 /// Makes ids that grow: each is greater than all before it, also within one millisecond, and also when the

@@ -17,6 +17,7 @@ pub mod limits;
 pub mod log;
 pub mod markdown;
 pub mod module;
+pub mod operator;
 pub mod ports;
 pub mod scope;
 pub mod service;

@@ -29,7 +29,7 @@ use std::{collections::HashMap, error::Error, future::Future, path::PathBuf, syn
 
 use poem::{endpoint::BoxEndpoint, http::Method};
 use poem_openapi::{OpenApi, OpenApiService, registry::MetaApi, registry::Registry};
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::watch;
 
 use crate::{
@@ -37,9 +37,11 @@ use crate::{
     clock::Clock,
     config::Section,
     db::{Database, EntityShape},
+    error::ApiError,
     gateway::{Audience, Command, CommandFn, Gateway, TypedCommand},
     id::Ids,
     log::{BoxFuture, EventLog},
+    operator::{self, OperatorCommand},
     scope::Scope,
     service::{CurrentServices, Many, Optional, Port, PortKey, Provided, Required, ServiceTable},
 };
@@ -73,6 +75,8 @@ pub struct Manifest {
     pub routes: &'static [&'static str],
     /// Its gateway commands.
     pub commands: &'static [&'static str],
+    /// Its commands for the operator, as dotted words: `user.create`.
+    pub operator_commands: &'static [&'static str],
     /// The events that it emits.
     pub events: &'static [&'static str],
     /// Its tables.
@@ -220,8 +224,10 @@ pub struct Parts {
     pub audience: Option<Arc<dyn Audience>>,
     /// The check.
     pub probe: Option<Probe>,
-    /// A limit on every route of the module, per minute, route and client address.
-    pub route_limit: Option<u32>,
+    /// A limit on the module's routes whose path begins with a prefix: per minute, route and client address.
+    pub route_limit: Option<(&'static str, u32)>,
+    /// Commands of the operator.
+    pub operator_commands: HashMap<&'static str, Arc<dyn OperatorCommand>>,
 }
 
 impl<A: OpenApi> Instance<A> {
@@ -279,10 +285,32 @@ impl<A: OpenApi> Instance<A> {
         self
     }
 
-    /// Limits every route of the module to so many requests a minute, for each route and client address.
+    /// Limits every route of the module whose path begins with `prefix` to so many requests a minute, for each route and
+    /// client address.
     #[must_use]
-    pub fn limit_routes(mut self, per_minute: u32) -> Self {
-        self.parts.route_limit = Some(per_minute);
+    pub fn limit_routes(mut self, prefix: &'static str, per_minute: u32) -> Self {
+        self.parts.route_limit = Some((prefix, per_minute));
+        self
+    }
+
+    /// Carries out a command of the operator: `run` is an `async fn(Arc<S>, T) -> Result<R, ApiError>`; `T`, what is asked,
+    /// derives `Deserialize` with `deny_unknown_fields`, and `R`, the answer, `Serialize`.
+    #[must_use]
+    pub fn operator_command<S, T, R, F, Fut>(
+        mut self,
+        name: &'static str,
+        state: Arc<S>,
+        run: F,
+    ) -> Self
+    where
+        S: Send + Sync + 'static,
+        T: DeserializeOwned + Send + 'static,
+        R: Serialize + Send + 'static,
+        F: Fn(Arc<S>, T) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<R, ApiError>> + Send + 'static,
+    {
+        let command = operator::typed(state, run);
+        self.parts.operator_commands.insert(name, command);
         self
     }
 }

@@ -2,6 +2,10 @@
 
 mod accounts;
 mod authenticator;
+mod blobs;
+mod friends;
 
 pub use accounts::{Account, Accounts};
 pub use authenticator::Authenticator;
+pub use blobs::{Blob, Blobs, NewBlob};
+pub use friends::Friends;

@@ -106,6 +106,7 @@ impl Module for Notes {
         provides: &[PortKey::of::<dyn NoteCounter>()],
         routes: &["POST /notes", "GET /notes", "POST /notes/panic"],
         commands: &["note_create"],
+        operator_commands: &[],
         events: &["note_create"],
         tables: &["notes"],
         metrics: &[],

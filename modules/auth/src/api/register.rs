@@ -77,6 +77,7 @@ impl Register {
                             guild: None,
                             target: Some(user_id),
                             details: None,
+                            request_id: None,
                         };
                         audit.record(tx, entry).await?;
                     }

@@ -21,6 +21,12 @@ pub struct Model {
     /// Unless it is refreshed.
     pub expires_at_ms: i64,
     pub revoked_at_ms: Option<i64>,
+    /// What the client called itself at the log-in.
+    #[sea_orm(column_type = "Text", nullable)]
+    pub client: Option<String>,
+    /// The network of the address at the log-in.
+    #[sea_orm(column_type = "Text", nullable)]
+    pub network: Option<String>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

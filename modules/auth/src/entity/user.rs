@@ -1,6 +1,6 @@
 //! Accounts.
 
-use filament_kernel::id::UserId;
+use filament_kernel::id::{BlobId, UserId};
 use sea_orm::entity::prelude::*;
 
 #[sea_orm::model]
@@ -22,6 +22,10 @@ pub struct Model {
     pub avatar_version: i64,
     pub banner_version: i64,
     pub created_at_ms: i64,
+    /// When the operator switched the account off.
+    pub disabled_at_ms: Option<i64>,
+    pub avatar_blob: Option<BlobId>,
+    pub banner_blob: Option<BlobId>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

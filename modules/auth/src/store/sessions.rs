@@ -29,6 +29,8 @@ pub(crate) async fn open(
         refreshed_at_ms: Set(now_ms),
         expires_at_ms: Set(expires_at_ms),
         revoked_at_ms: Set(None),
+        client: Set(None),
+        network: Set(None),
     };
     Entity::insert(row).exec_without_returning(db).await?;
     Ok(())

@@ -26,6 +26,9 @@ pub(crate) async fn add(
         avatar_version: Set(0),
         banner_version: Set(0),
         created_at_ms: Set(now_ms),
+        disabled_at_ms: Set(None),
+        avatar_blob: Set(None),
+        banner_blob: Set(None),
     };
     let added = Entity::insert(row)
         .on_conflict(

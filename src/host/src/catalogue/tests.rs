@@ -61,6 +61,7 @@ macro_rules! modules {
                 provides: &[$(PortKey::of::<dyn $provides>()),*],
                 routes: &[],
                 commands: &[$($claim),*],
+                operator_commands: &[],
                 events: &[],
                 tables: &[],
                 metrics: &[],

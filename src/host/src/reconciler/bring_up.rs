@@ -122,6 +122,11 @@ fn live(listed: &Listed, erased: Erased, health: Health) -> Result<Live, String>
         &mut manifest.commands.to_vec(),
         &mut parts.commands.keys().copied().collect(),
     )?;
+    differ(
+        "operator's commands",
+        &mut manifest.operator_commands.to_vec(),
+        &mut parts.operator_commands.keys().copied().collect(),
+    )?;
     let ports: Vec<PortKey> = parts.services.iter().map(|(port, _)| *port).collect();
     differ(
         "services",
@@ -146,9 +151,10 @@ fn live(listed: &Listed, erased: Erased, health: Health) -> Result<Live, String>
             .map(|(_, provide)| provide(manifest.id))
             .collect(),
         health,
+        operator_commands: parts.operator_commands,
         route_limit: parts
             .route_limit
-            .map(|rate| Arc::new(RouteLimit::per_minute(rate))),
+            .map(|(prefix, rate)| (prefix, Arc::new(RouteLimit::per_minute(rate)))),
         counted: Counted::new(),
     })
 }
