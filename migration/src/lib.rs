@@ -10,6 +10,7 @@ mod m20261122_000001_event_log;
 mod m20261122_000002_auth;
 mod m20261122_000003_chat;
 mod m20261123_000004_identity;
+mod m20261123_000005_social;
 
 /// All migrations, oldest first.
 pub struct Migrator;
@@ -21,6 +22,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000002_auth::Migration),
             Box::new(m20261122_000003_chat::Migration),
             Box::new(m20261123_000004_identity::Migration),
+            Box::new(m20261123_000005_social::Migration),
         ]
     }
 }

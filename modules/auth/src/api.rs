@@ -1,19 +1,41 @@
 //! The routes, one file each.
 
+mod captcha;
+mod image;
 mod login;
 mod logout;
 mod me;
+mod password;
+mod pictures;
 mod profile;
 mod refresh;
 mod register;
 mod session;
+mod sessions;
+mod users;
 
 use poem_openapi::Tags;
 
-pub use self::{login::Login, logout::Logout, me::Me, refresh::Refresh, register::Register};
+pub use self::{
+    captcha::CaptchaApi, login::Login, logout::Logout, me::Me, password::PasswordApi,
+    pictures::Pictures, profile::ProfileApi, refresh::Refresh, register::Register,
+    sessions::SessionsApi, users::Users,
+};
 
 /// All routes of the module.
-pub type Api = (Register, Login, Refresh, Logout, Me);
+pub type Api = (
+    Register,
+    Login,
+    Refresh,
+    Logout,
+    CaptchaApi,
+    SessionsApi,
+    PasswordApi,
+    Me,
+    ProfileApi,
+    Users,
+    Pictures,
+);
 
 /// The heading under which the document lists them.
 #[derive(Tags)]
@@ -21,4 +43,6 @@ pub type Api = (Register, Login, Refresh, Logout, Me);
 enum Tag {
     /// Accounts and sessions.
     Auth,
+    /// Profiles and pictures.
+    Users,
 }

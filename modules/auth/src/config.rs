@@ -4,7 +4,10 @@ use filament_kernel::config::{Complaint, Profile, Secret, Section, unset_if_empt
 use serde::{Deserialize, Serialize};
 use validator::Validate;
 
-use crate::domain::token_key::{InvalidKey, TokenKey};
+use crate::{
+    captcha,
+    domain::token_key::{InvalidKey, TokenKey},
+};
 
 /// The longest time that an access token can be made good for.
 pub(crate) const MAX_ACCESS_TOKEN_TTL_SECS: u32 = 3_600;
@@ -35,8 +38,22 @@ pub struct Config {
     pub hash_queue: u32,
     #[validate(range(min = 1, max = 1_000))]
     pub lockout_failures: u32,
+    #[validate(range(min = 1, max = 100_000))]
+    pub lockout_address_failures: u32,
     #[validate(range(min = 1, max = 3_600))]
     pub lockout_secs: u32,
+    #[serde(deserialize_with = "unset_if_empty")]
+    #[validate(length(max = 256))]
+    pub hcaptcha_site_key: Option<String>,
+    #[serde(deserialize_with = "unset_if_empty")]
+    pub hcaptcha_secret: Option<Secret>,
+    pub hcaptcha_verify_url: String,
+    #[validate(range(min = 1, max = 10_000))]
+    pub profile_changes_per_hour: u32,
+    #[validate(range(min = 1, max = 2_097_152))]
+    pub avatar_max_bytes: usize,
+    #[validate(range(min = 1, max = 6_291_456))]
+    pub banner_max_bytes: usize,
 }
 
 impl Config {
@@ -71,6 +88,18 @@ impl Section for Config {
                 "token_keys_previous",
                 format!("each {problem}"),
             ));
+        }
+        let (site_key, secret) = (&self.hcaptcha_site_key, &self.hcaptcha_secret);
+        if site_key.is_none() && secret.is_some() {
+            let problem = "must be set together with `hcaptcha_secret`";
+            found.push(Complaint::new("hcaptcha_site_key", problem));
+        }
+        if secret.is_none() && site_key.is_some() {
+            let problem = "must be set together with `hcaptcha_site_key`";
+            found.push(Complaint::new("hcaptcha_secret", problem));
+        }
+        if let Err(problem) = captcha::check_url(&self.hcaptcha_verify_url) {
+            found.push(Complaint::new("hcaptcha_verify_url", problem));
         }
         let least = self.argon2_parallelism.saturating_mul(8);
         if self.argon2_memory_kib < least {
@@ -122,6 +151,28 @@ mod tests {
             ["token_key", "token_keys_previous", "argon2_memory_kib"]
         );
         assert!(!format!("{found:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn a_captcha_is_configured_wholly_and_asked_safely() {
+        let keys = |change: fn(&mut Config)| -> Vec<String> {
+            config(change).into_iter().map(|found| found.key).collect()
+        };
+        let secret = |c: &mut Config| c.hcaptcha_secret = Some(Secret::new("hunter2"));
+        assert_eq!(keys(secret), ["hcaptcha_site_key"]);
+        let site_key = |c: &mut Config| c.hcaptcha_site_key = Some("site".to_string());
+        assert_eq!(keys(site_key), ["hcaptcha_secret"]);
+        assert!(
+            config(|c| {
+                secret(c);
+                site_key(c);
+            })
+            .is_empty()
+        );
+        assert_eq!(
+            keys(|c| c.hcaptcha_verify_url = "http://hcaptcha.example.org/".to_string()),
+            ["hcaptcha_verify_url"]
+        );
     }
 
     #[test]

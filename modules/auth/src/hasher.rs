@@ -6,15 +6,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use filament_kernel::{ApiError, scope::Scope};
+use filament_kernel::{
+    ApiError,
+    scope::{Scope, Workers},
+};
 use tokio::sync::Semaphore;
 
 use crate::domain::password::{Passwords, Verified};
 
-/// Hashes off the threads that serve requests.
+/// Hashes off the threads that serve requests, which come first where processors are scarce.
 pub(crate) struct Hasher {
     passwords: Arc<Passwords>,
-    scope: Scope,
+    workers: Workers,
     /// Places for those that run and those that wait.
     places: Arc<Semaphore>,
     /// Places for those that run.
@@ -22,10 +25,10 @@ pub(crate) struct Hasher {
 }
 
 impl Hasher {
-    pub(crate) fn new(passwords: Passwords, scope: Scope, concurrency: u32, queue: u32) -> Self {
+    pub(crate) fn new(passwords: Passwords, scope: &Scope, concurrency: u32, queue: u32) -> Self {
         Self {
             passwords: Arc::new(passwords),
-            scope,
+            workers: scope.workers("hash", concurrency as usize),
             places: Arc::new(Semaphore::new((concurrency + queue) as usize)),
             running: Arc::new(Semaphore::new(concurrency as usize)),
         }
@@ -69,8 +72,8 @@ impl Hasher {
             .await
             .map_err(ApiError::internal)?;
         let passwords = self.passwords.clone();
-        self.scope
-            .blocking(move || {
+        self.workers
+            .run(move || {
                 // Given back when the work is done, and not when a client that has hung up stops waiting for it.
                 let _held = (place, turn);
                 let started = Instant::now();
@@ -92,7 +95,7 @@ mod tests {
 
     fn hasher(scope: &ScopeOwner, concurrency: u32, queue: u32) -> Hasher {
         let passwords = Passwords::new(64, 1, 1).expect("good parameters");
-        Hasher::new(passwords, scope.scope(), concurrency, queue)
+        Hasher::new(passwords, &scope.scope(), concurrency, queue)
     }
 
     #[tokio::test]

@@ -1,14 +1,21 @@
 //! Accounts, sessions and access tokens.
 //!
 //! Reading order: `README.md`, then [`domain`] (rules without IO), `sessions` (the life of a session) with `revocations` (how its end
-//! reaches access tokens), `hasher` (the queue for passwords), `store` (queries), `api` (routes), `services` (what others get).
+//! reaches access tokens), `accounts` (the life of an account), `hasher` (the queue for passwords), `captcha`, `changes` (how profiles
+//! change), `store` (queries), `api` (routes), `operator` (the operator's commands), `services` (what others get).
 
+mod accounts;
+mod actor;
 mod api;
+mod captcha;
+mod changes;
 mod config;
 mod domain;
 mod entity;
+mod events;
 mod hasher;
 mod key_file;
+mod operator;
 mod revocations;
 mod services;
 mod sessions;
@@ -18,21 +25,29 @@ use std::sync::Arc;
 
 use filament_kernel::{
     db::EntityShape,
+    limits::RateLimit,
     module::{Context, Host, Instance, Manifest, Module, Stability, StartError},
-    ports::{Accounts, Authenticator},
+    ports::{self, Authenticator, Blobs, Friends},
     scope::Scope,
     service::PortKey,
 };
 
-pub use crate::{api::Api, config::Config};
 use crate::{
-    api::{Login, Logout, Me, Refresh, Register},
-    domain::{access_token::Keyring, lockout::Lockout, password::Passwords},
+    accounts::Accounts,
+    api::{
+        CaptchaApi, Login, Logout, Me, PasswordApi, Pictures, ProfileApi, Refresh, Register,
+        SessionsApi, Users,
+    },
+    captcha::Captcha,
+    changes::Profiles,
+    domain::{access_token::Keyring, attempts::Attempts, lockout::Lockout, password::Passwords},
     hasher::Hasher,
+    operator::Operator,
     revocations::{Keeper, Revocations},
     services::{StoredAccounts, TokenAuthenticator},
     sessions::Sessions,
 };
+pub use crate::{api::Api, config::Config};
 
 /// The module.
 pub struct Auth;
@@ -46,21 +61,39 @@ impl Module for Auth {
         summary: "Accounts, sessions and access tokens",
         stability: Stability::Stable,
         requires: &[],
-        uses: &[],
+        uses: &[PortKey::of::<dyn Blobs>(), PortKey::of::<dyn Friends>()],
         provides: &[
             PortKey::of::<dyn Authenticator>(),
-            PortKey::of::<dyn Accounts>(),
+            PortKey::of::<dyn ports::Accounts>(),
         ],
         routes: &[
             "POST /auth/register",
             "POST /auth/login",
             "POST /auth/refresh",
             "POST /auth/logout",
+            "GET /auth/captcha",
+            "GET /auth/sessions",
+            "DELETE /auth/sessions",
+            "DELETE /auth/sessions/{session_id}",
+            "POST /auth/password",
             "GET /auth/me",
+            "PATCH /users/me/profile",
+            "GET /users/{user_id}/profile",
+            "POST /users/lookup",
+            "POST /users/me/profile/avatar",
+            "DELETE /users/me/profile/avatar",
+            "GET /users/{user_id}/avatar",
+            "POST /users/me/profile/banner",
+            "DELETE /users/me/profile/banner",
+            "GET /users/{user_id}/banner",
         ],
         commands: &[],
-        operator_commands: &[],
-        events: &[],
+        operator_commands: operator::COMMANDS,
+        events: &[
+            events::PROFILE_UPDATE,
+            events::PROFILE_AVATAR_UPDATE,
+            events::PROFILE_BANNER_UPDATE,
+        ],
         tables: &["users", "sessions"],
         metrics: &[
             "filament_auth_hash_seconds",
@@ -79,6 +112,12 @@ impl Module for Auth {
     }
 
     async fn prepare(context: Context<Config>) -> Result<Instance<Api>, StartError> {
+        let profiles = Arc::new(Profiles {
+            host: context.host.clone(),
+            friends: context.optional(),
+            blobs: context.optional(),
+            limit: RateLimit::per_hour(context.config.profile_changes_per_hour),
+        });
         let Context {
             config,
             host,
@@ -95,7 +134,7 @@ impl Module for Auth {
         .map_err(|error| format!("the parameters of Argon2 are not good: {error}"))?;
         let hasher = Arc::new(Hasher::new(
             passwords,
-            scope.clone(),
+            &scope,
             config.hash_concurrency,
             config.hash_queue,
         ));
@@ -108,6 +147,11 @@ impl Module for Auth {
             scope: scope.clone(),
         };
         scope.task("revocations", keeper.run());
+        let captcha = captcha(&config)?.map(Arc::new);
+        let none_yet = !store::users::any(host.db.read()).await?;
+        if none_yet {
+            scope.task("first account", accounts::explain_the_first());
+        }
         let sessions = Arc::new(Sessions {
             host: host.clone(),
             scope,
@@ -116,16 +160,29 @@ impl Module for Auth {
             access_token_ttl_secs: config.access_token_ttl_secs,
             session_ttl_secs: config.session_ttl_secs,
         });
+        let accounts = Arc::new(Accounts::new(sessions.clone(), none_yet));
+        let operator = Operator {
+            host: host.clone(),
+            hasher: hasher.clone(),
+            accounts: accounts.clone(),
+            sessions: sessions.clone(),
+        };
 
         let api = (
             Register {
-                host: host.clone(),
                 hasher: hasher.clone(),
+                captcha: captcha.clone(),
+                accounts: accounts.clone(),
             },
             Login {
                 host: host.clone(),
-                hasher,
-                lockout: Lockout::new(config.lockout_failures, config.lockout_secs),
+                hasher: hasher.clone(),
+                captcha: captcha.clone(),
+                attempts: Attempts::new(
+                    config.lockout_failures,
+                    config.lockout_address_failures,
+                    config.lockout_secs,
+                ),
                 sessions: sessions.clone(),
             },
             Refresh {
@@ -134,15 +191,44 @@ impl Module for Auth {
             Logout {
                 sessions: sessions.clone(),
             },
+            CaptchaApi(captcha),
+            SessionsApi(sessions.clone()),
+            PasswordApi {
+                host: host.clone(),
+                hasher,
+                accounts,
+                lockout: Lockout::new(config.lockout_failures, config.lockout_secs).into(),
+            },
             Me {
                 db: host.db.clone(),
             },
+            ProfileApi(profiles.clone()),
+            Users {
+                db: host.db.clone(),
+            },
+            Pictures {
+                profiles,
+                avatar_max_bytes: config.avatar_max_bytes,
+                banner_max_bytes: config.banner_max_bytes,
+            },
         );
-        Ok(Instance::new(api)
+        Ok(operator
+            .offer(Instance::new(api))
             .provide::<dyn Authenticator>(Arc::new(TokenAuthenticator(sessions)))
-            .provide::<dyn Accounts>(Arc::new(StoredAccounts(host.db)))
+            .provide::<dyn ports::Accounts>(Arc::new(StoredAccounts(host.db)))
             .limit_routes("/auth/", config.route_requests_per_minute))
     }
+}
+
+fn captcha(config: &Config) -> Result<Option<Captcha>, StartError> {
+    let (Some(site_key), Some(secret)) = (&config.hcaptcha_site_key, &config.hcaptcha_secret)
+    else {
+        return Ok(None);
+    };
+    let url = captcha::check_url(&config.hcaptcha_verify_url)?;
+    Captcha::new(url, site_key.clone(), secret.clone())
+        .map(Some)
+        .map_err(|error| format!("hCaptcha cannot be asked from here: {error}").into())
 }
 
 async fn keyring(config: &Config, host: &Host, scope: &Scope) -> Result<Keyring, StartError> {

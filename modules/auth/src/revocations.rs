@@ -23,8 +23,8 @@ const KEEP_MS: i64 = MAX_ACCESS_TOKEN_TTL_SECS as i64 * 1_000 + OVERLAP_MS;
 /// Polls between two sweeps of what has expired: an hour.
 const POLLS_BETWEEN_SWEEPS: u32 = 3_600;
 
-/// Expired sessions stay in the database for a day, for whoever looks into what happened.
-const KEEP_EXPIRED_MS: i64 = 24 * 3_600 * 1_000;
+/// Sessions that are over stay in the database for a day, for whoever looks into what happened.
+const KEEP_OVER_MS: i64 = 24 * 3_600 * 1_000;
 
 /// Rows that one statement deletes at most, so that it does not keep writers waiting.
 const SWEEP_ROWS: u64 = 500;
@@ -69,7 +69,7 @@ impl Revocations {
     }
 }
 
-/// Keeps [`Revocations`] up to date, closes the sockets of sessions that others ended, and deletes what expired long ago.
+/// Keeps [`Revocations`] up to date, closes the sockets of sessions that others ended, and deletes what has long been over.
 pub(crate) struct Keeper {
     pub(crate) revocations: std::sync::Arc<Revocations>,
     pub(crate) db: Database,
@@ -126,7 +126,7 @@ impl Keeper {
         loop {
             let tx = self.db.begin().await?;
             let deleted =
-                store::sessions::delete_expired(&tx, now_ms - KEEP_EXPIRED_MS, SWEEP_ROWS).await?;
+                store::sessions::delete_over(&tx, now_ms - KEEP_OVER_MS, SWEEP_ROWS).await?;
             tx.commit().await?;
             if deleted < SWEEP_ROWS {
                 return Ok(());

@@ -1,29 +1,41 @@
-//! The life of a session: opened by a log-in, carried on by each refresh, ended by a log-out, by a refresh token that comes a
-//! second time, or by not being refreshed.
+//! The life of a session: opened by a log-in, carried on by each refresh, ended by a log-out, by its owner or the operator, by a new
+//! password, by a refresh token that comes a second time, or by not being refreshed.
 //!
 //! What ends a session reaches access tokens and open sockets at once: first the database, then [`Revocations`], then the gateway.
 //! These steps run to their end even if the client hangs up between them.
+//!
+//! What opens a session or ends several of an account locks the account's row first. So a log-in that verified a password a moment ago
+//! finds out that the password was changed, or the account switched off; and a change that ends all sessions ends also those that
+//! were being opened.
 
 use std::sync::Arc;
 
 use filament_kernel::{
     ApiError,
-    audit::{Audit, AuditEntry},
     caller::Caller,
-    id::UserId,
+    http::Origin,
+    id::{SessionId, UserId},
     module::Host,
     scope::Scope,
 };
 use serde_json::json;
 
 use crate::{
+    actor::Actor,
     domain::{
         access_token::{Claims, Keyring},
+        device::Device,
         refresh_token::RefreshToken,
     },
     revocations::Revocations,
-    store,
+    store::{
+        self,
+        sessions::{Ended, Which},
+    },
 };
+
+/// Live sessions of an account: who opens one more loses the one that was not used for longest. Bounds the answer that lists them.
+const MAX_LIVE: usize = 100;
 
 /// Opens, refreshes, ends and recognises sessions.
 pub(crate) struct Sessions {
@@ -42,10 +54,12 @@ pub(crate) struct Tokens {
     pub(crate) expires_in_secs: u32,
 }
 
-/// The hash of a password, and what to put in its place.
-pub(crate) struct RenewedHash {
-    pub(crate) from: String,
-    pub(crate) to: String,
+/// A user has proved to be that user, by the password of this hash.
+pub(crate) struct Proof {
+    pub(crate) user: UserId,
+    pub(crate) password_hash: String,
+    /// The hash to put in its place.
+    pub(crate) renewed: Option<String>,
 }
 
 /// What presenting a refresh token came to.
@@ -68,34 +82,82 @@ enum Purpose {
 }
 
 impl Sessions {
-    /// Opens a session for a user who has proved to be that user.
+    /// Opens a session. Answers `None` when the proof does not hold any more: the password was changed or the account switched off in the
+    /// meantime.
     pub(crate) async fn open(
+        self: &Arc<Self>,
+        proof: Proof,
+        origin: Origin,
+    ) -> Result<Option<Tokens>, ApiError> {
+        let sessions = self.clone();
+        let opened = async move {
+            let user = proof.user;
+            let token = RefreshToken::first(sessions.host.ids.next());
+            let stored = sessions.store(proof, token.clone(), origin).await?;
+            let Some(ended) = stored else {
+                return Ok(None);
+            };
+            sessions.announce(&ended, "too many sessions of this account are open");
+            sessions.tokens(user, &token).map(Some)
+        };
+        self.scope.finish(opened).await
+    }
+
+    /// Answers the sessions that had to make room.
+    async fn store(
         &self,
-        user: UserId,
-        renewed: Option<RenewedHash>,
-    ) -> Result<Tokens, ApiError> {
-        let token = RefreshToken::first(self.host.ids.next());
+        proof: Proof,
+        token: RefreshToken,
+        origin: Origin,
+    ) -> Result<Option<Ended>, ApiError> {
+        let Proof {
+            user,
+            password_hash,
+            renewed,
+        } = proof;
         let now_ms = self.host.clock.now_ms();
         let expires_at_ms = self.expiry(now_ms);
         let audit = self.host.audit.clone();
-        let stored = token.clone();
+        let device = Device::from(&origin);
+        let actor = Actor::Owner(origin);
         self.host
             .db
             .write(move |tx| {
                 Box::pin(async move {
-                    store::sessions::open(tx, user, &stored, now_ms, expires_at_ms).await?;
-                    if let Some(RenewedHash { from, to }) = renewed {
-                        store::users::renew_hash(tx, user, &from, &to).await?;
+                    let account = store::users::lock(tx, user).await?;
+                    if account.is_none_or(|now| now.disabled || now.password_hash != password_hash)
+                    {
+                        return Ok(None);
                     }
-                    audit.record(tx, entry("session.open", user, &stored)).await
+                    let ended =
+                        store::sessions::end_least_recently_used(tx, user, MAX_LIVE - 1, now_ms)
+                            .await?;
+                    for session in &ended.sessions {
+                        let details = json!({ "session_id": session, "reason": "too_many" });
+                        audit
+                            .record(tx, actor.entry("session.end", user, details))
+                            .await?;
+                    }
+                    store::sessions::open(tx, user, &token, device, now_ms, expires_at_ms).await?;
+                    if let Some(renewed) = renewed {
+                        store::users::set_password_hash(tx, user, &renewed).await?;
+                    }
+                    let details = json!({ "session_id": token.session });
+                    audit
+                        .record(tx, actor.entry("session.open", user, details))
+                        .await?;
+                    Ok(Some(ended))
                 })
             })
-            .await?;
-        self.tokens(user, &token)
+            .await
     }
 
     /// Takes a refresh token for the next one.
-    pub(crate) async fn refresh(self: &Arc<Self>, token: RefreshToken) -> Result<Tokens, ApiError> {
+    pub(crate) async fn refresh(
+        self: &Arc<Self>,
+        token: RefreshToken,
+        origin: Origin,
+    ) -> Result<Tokens, ApiError> {
         let sessions = self.clone();
         let refreshed = async move {
             let next = token.successor();
@@ -103,7 +165,7 @@ impl Sessions {
                 next: next.clone(),
                 expires_at_ms: sessions.expiry(sessions.host.clock.now_ms()),
             };
-            let outcome = sessions.present(token, purpose).await;
+            let outcome = sessions.present(token, purpose, origin).await;
             metrics::counter!("filament_auth_refreshes_total", "outcome" => match &outcome {
                 Ok(Presented::Good(_)) => "rotated",
                 Ok(Presented::Replayed(_)) => "replayed",
@@ -120,15 +182,118 @@ impl Sessions {
     }
 
     /// Ends the session of a refresh token.
-    pub(crate) async fn end(self: &Arc<Self>, token: RefreshToken) -> Result<(), ApiError> {
+    pub(crate) async fn log_out(
+        self: &Arc<Self>,
+        token: RefreshToken,
+        origin: Origin,
+    ) -> Result<(), ApiError> {
         let sessions = self.clone();
         let ended = async move {
-            match sessions.present(token, Purpose::End).await? {
+            match sessions.present(token, Purpose::End, origin).await? {
                 Presented::Good(_) => Ok(()),
                 Presented::Replayed(_) | Presented::Bad => Err(ApiError::unauthenticated()),
             }
         };
         self.scope.finish(ended).await
+    }
+
+    /// Ends sessions of the caller's account. Answers how many of them were live.
+    ///
+    /// # Errors
+    /// 401 when the caller's own session has ended in the meantime: who was thrown out throws out nobody.
+    pub(crate) async fn end_own(
+        self: &Arc<Self>,
+        caller: Caller,
+        which: Which,
+        origin: Origin,
+    ) -> Result<usize, ApiError> {
+        self.end(
+            caller.user_id,
+            which,
+            Actor::Owner(origin),
+            Some(caller.session_id),
+        )
+        .await
+    }
+
+    /// Ends sessions of an account for the operator. Answers how many of them were live.
+    pub(crate) async fn end_for_operator(
+        self: &Arc<Self>,
+        account: UserId,
+        which: Which,
+    ) -> Result<usize, ApiError> {
+        self.end(account, which, Actor::Operator, None).await
+    }
+
+    async fn end(
+        self: &Arc<Self>,
+        account: UserId,
+        which: Which,
+        actor: Actor,
+        asker: Option<SessionId>,
+    ) -> Result<usize, ApiError> {
+        let sessions = self.clone();
+        let work = async move {
+            let now_ms = sessions.host.clock.now_ms();
+            let audit = sessions.host.audit.clone();
+            let told = actor.clone();
+            let ended = sessions
+                .host
+                .db
+                .write(move |tx| {
+                    Box::pin(async move {
+                        store::users::lock(tx, account).await?;
+                        if let Some(asker) = asker
+                            && !store::sessions::is_live(tx, account, asker, now_ms).await?
+                        {
+                            return Err(ApiError::unauthenticated());
+                        }
+                        let ended = store::sessions::end(tx, account, which, now_ms).await?;
+                        if ended.live > 0 {
+                            let (action, details) = match which {
+                                Which::Only(session) => {
+                                    ("session.end", json!({ "session_id": session }))
+                                }
+                                Which::AllBut(_) => (
+                                    "session.end_others",
+                                    json!({ "ended_sessions": ended.live }),
+                                ),
+                                Which::All => {
+                                    ("session.end_all", json!({ "ended_sessions": ended.live }))
+                                }
+                            };
+                            audit
+                                .record(tx, actor.entry(action, account, details))
+                                .await?;
+                        }
+                        Ok(ended)
+                    })
+                })
+                .await?;
+            sessions.announce(&ended, "the session has ended");
+            if ended.live > 0 {
+                tracing::info!(
+                    target: "filament::security",
+                    request_id = told.request_id(),
+                    client_ip = told.client_ip().map(tracing::field::display),
+                    user_id = %account,
+                    ended_sessions = ended.live,
+                    "sessions were ended"
+                );
+            }
+            Ok(ended.live)
+        };
+        self.scope.finish(work).await
+    }
+
+    /// Makes the end of sessions known that has been written to the database: their access tokens are good no more, and their sockets
+    /// are closed with `reason`.
+    pub(crate) fn announce(&self, ended: &Ended, reason: &str) {
+        let now_ms = self.host.clock.now_ms();
+        for session in &ended.sessions {
+            self.revocations.insert(*session, now_ms);
+            self.host.gateway.end_session(*session, reason);
+        }
     }
 
     /// Whose access token this is. Does not touch the database.
@@ -143,16 +308,23 @@ impl Sessions {
             .ok_or_else(ApiError::unauthenticated)
     }
 
-    async fn present(&self, token: RefreshToken, purpose: Purpose) -> Result<Presented, ApiError> {
+    async fn present(
+        &self,
+        token: RefreshToken,
+        purpose: Purpose,
+        origin: Origin,
+    ) -> Result<Presented, ApiError> {
         let session = token.session;
         let now_ms = self.host.clock.now_ms();
         let ends = matches!(purpose, Purpose::End);
         let audit = self.host.audit.clone();
+        let told = origin.clone();
         let outcome = self
             .host
             .db
             .write(move |tx| {
                 Box::pin(async move {
+                    let details = json!({ "session_id": token.session });
                     let owner = match &purpose {
                         Purpose::Rotate {
                             next,
@@ -165,13 +337,19 @@ impl Sessions {
                     };
                     if let Some(user) = owner {
                         if matches!(purpose, Purpose::End) {
-                            audit.record(tx, entry("session.end", user, &token)).await?;
+                            let actor = Actor::Owner(origin);
+                            audit
+                                .record(tx, actor.entry("session.end", user, details))
+                                .await?;
                         }
                         return Ok(Presented::Good(user));
                     }
                     match store::sessions::revoke_lineage(tx, &token, now_ms).await? {
                         Some(user) => {
-                            record_replay(&*audit, tx, user, &token).await?;
+                            let actor = Actor::Anybody(origin);
+                            audit
+                                .record(tx, actor.entry("session.replay", user, details))
+                                .await?;
                             Ok(Presented::Replayed(user))
                         }
                         None => Ok(Presented::Bad),
@@ -179,19 +357,28 @@ impl Sessions {
                 })
             })
             .await?;
+        let ended = Ended {
+            sessions: vec![session],
+            live: 1,
+        };
         match outcome {
             Presented::Good(user) if ends => {
-                self.revocations.insert(session, now_ms);
-                self.host.gateway.end_session(session, "logged out");
-                tracing::info!(target: "filament::security", user_id = %user, session_id = %session, "logged out");
+                self.announce(&ended, "logged out");
+                tracing::info!(
+                    target: "filament::security",
+                    request_id = %told.request_id,
+                    client_ip = %told.client_ip,
+                    user_id = %user,
+                    session_id = %session,
+                    "logged out"
+                );
             }
             Presented::Replayed(user) => {
-                self.revocations.insert(session, now_ms);
-                self.host
-                    .gateway
-                    .end_session(session, "the session has ended");
+                self.announce(&ended, "the session has ended");
                 tracing::warn!(
                     target: "filament::security",
+                    request_id = %told.request_id,
+                    client_ip = %told.client_ip,
                     user_id = %user,
                     session_id = %session,
                     "a refresh token was presented a second time; its session has been ended"
@@ -220,29 +407,4 @@ impl Sessions {
     fn expiry(&self, now_ms: i64) -> i64 {
         now_ms + i64::from(self.session_ttl_secs) * 1_000
     }
-}
-
-fn entry(action: &'static str, user: UserId, token: &RefreshToken) -> AuditEntry {
-    AuditEntry {
-        actor: Some(user),
-        action,
-        guild: None,
-        target: Some(user),
-        details: Some(json!({ "session_id": token.session })),
-        request_id: None,
-    }
-}
-
-/// Nobody knows who presented the token: the server acts, and the account is concerned.
-async fn record_replay(
-    audit: &dyn Audit,
-    tx: &filament_kernel::db::WriteTx,
-    user: UserId,
-    token: &RefreshToken,
-) -> Result<(), ApiError> {
-    let entry = AuditEntry {
-        actor: None,
-        ..entry("session.replay", user, token)
-    };
-    audit.record(tx, entry).await
 }

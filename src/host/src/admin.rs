@@ -1,34 +1,72 @@
 //! The operator's door: a Unix socket in the data folder, open to the server's own user only.
 //!
-//! One request per connection, one line of JSON each way: `{"command":"reload"}` or `{"command":"modules"}`.
+//! One request per connection, one line of JSON each way: `{"command":"reload"}`, `{"command":"modules"}`, or a command of a module,
+//! `{"command":"run","name":"user.create","data":{…}}`, which is answered `{"result":…}` or `{"error":"<message>","code":"<word>"}`.
 
-use std::{io, os::unix::fs::PermissionsExt, path::Path};
+use std::{
+    io,
+    os::unix::fs::PermissionsExt,
+    panic::AssertUnwindSafe,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
+use filament_kernel::{ApiError, ErrorCode, scope::panic_message};
+use futures_util::FutureExt;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json, value::to_raw_value};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::{UnixListener, UnixStream},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::warn;
+use tracing::{error, info, warn};
 
-use crate::reconciler::{Handle, Refusal, States};
+use crate::{
+    reconciler::{Handle, Refusal, States},
+    snapshot::Current,
+};
 
 /// What an operator may ask of a running server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Ask {
     /// Read the configuration and make it so.
     Reload,
     /// The state of every module.
     Modules,
+    /// Carry out a command of a module.
+    Run {
+        /// The command, as in the module's manifest: `user.create`.
+        name: String,
+        /// What it is told.
+        #[serde(default)]
+        data: Map<String, Value>,
+    },
+}
+
+/// What the door opens to.
+#[derive(Clone)]
+pub struct Behind {
+    /// Makes changes.
+    pub reconciler: Handle,
+    /// The state of each module.
+    pub states: States,
+    /// The running generation, whose modules' commands are run.
+    pub current: Arc<Current>,
+    /// Nothing new is answered after this.
+    pub stop: CancellationToken,
+    /// What is being answered still is given up at this.
+    pub cut: CancellationToken,
 }
 
 /// The longest path of a Unix socket (unix(7): 108 bytes with the NUL at the end).
 const MAX_SOCKET_PATH: usize = 107;
-/// The longest request.
-const MAX_REQUEST: u64 = 4096;
+/// The longest request, in bytes.
+const MAX_REQUEST: u64 = 64 * 1024;
+/// A module's command that takes longer is given up.
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Opens the socket. A socket file that a killed server left behind is replaced: the data folder's lock says that it is ours.
 ///
@@ -51,56 +89,128 @@ pub fn bind(path: &Path) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
-/// Answers operators until `stop`.
-pub async fn serve(
-    listener: UnixListener,
-    reconciler: Handle,
-    states: States,
-    stop: CancellationToken,
-) {
-    let connections = TaskTracker::new();
+/// Answers operators until the stop. What is being answered then is finished, until the cut; `connections` is empty when it is.
+pub async fn serve(listener: UnixListener, behind: Behind, connections: TaskTracker) {
     loop {
         let stream = tokio::select! {
-            () = stop.cancelled() => break,
+            () = behind.stop.cancelled() => return,
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => stream,
                 Err(error) => {
                     warn!(%error, "an operator's connection could not be accepted");
-                    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                    tokio::time::sleep(Duration::from_millis(50)).await;
                     continue;
                 }
             },
         };
-        let reconciler = reconciler.clone();
-        let states = states.clone();
+        let behind = behind.clone();
         connections.spawn(async move {
-            if let Err(error) = answer(stream, &reconciler, &states).await {
+            let cut = behind.cut.clone();
+            if let Some(Err(error)) = cut.run_until_cancelled(converse(stream, &behind)).await {
                 warn!(%error, "an operator went away");
             }
         });
     }
 }
 
-async fn answer(stream: UnixStream, reconciler: &Handle, states: &States) -> io::Result<()> {
+async fn converse(stream: UnixStream, behind: &Behind) -> io::Result<()> {
     let (read, mut write) = stream.into_split();
-    let mut line = String::new();
-    BufReader::new(read.take(MAX_REQUEST))
-        .read_line(&mut line)
-        .await?;
-    let answer = match serde_json::from_str::<Ask>(&line) {
-        Ok(Ask::Modules) => json!({ "modules": states.all() }),
-        Ok(Ask::Reload) => match reconciler.reload("command").await {
-            Some(Ok(report)) => {
-                let text = report.plan.to_string();
-                json!({ "report": report, "text": text })
-            }
-            Some(Err(refusal)) => refused(&refusal),
-            None => json!({ "error": "the server is stopping" }),
-        },
-        Err(error) => json!({ "error": format!("not a request: {error}") }),
+    let mut reader = BufReader::new(read.take(MAX_REQUEST + 1));
+    let mut line = Vec::new();
+    let reading = reader.read_until(b'\n', &mut line);
+    // Who has not asked by the time of the stop is not waited for.
+    match behind.stop.run_until_cancelled(reading).await {
+        Some(read) => read?,
+        None => return Ok(()),
+    };
+    let answer = if line.len() as u64 > MAX_REQUEST {
+        json!({ "error": format!("the request is longer than {MAX_REQUEST} bytes") })
+    } else {
+        match serde_json::from_slice::<Ask>(&line) {
+            Ok(ask) => answer(ask, behind).await,
+            Err(error) => json!({ "error": format!("not a request: {error}") }),
+        }
     };
     write.write_all(format!("{answer}\n").as_bytes()).await?;
     write.shutdown().await
+}
+
+async fn answer(ask: Ask, behind: &Behind) -> Value {
+    match ask {
+        Ask::Modules => json!({ "modules": behind.states.all() }),
+        Ask::Reload => {
+            let reload = behind.reconciler.reload("command");
+            match behind.stop.run_until_cancelled(reload).await.flatten() {
+                Some(Ok(report)) => {
+                    let text = report.plan.to_string();
+                    json!({ "report": report, "text": text })
+                }
+                Some(Err(refusal)) => refused(&refusal),
+                None => json!({ "error": "the server is stopping" }),
+            }
+        }
+        Ask::Run { name, data } => {
+            let started = Instant::now();
+            let done = run(&behind.current, &name, &data).await;
+            let ms = started.elapsed().as_millis() as u64;
+            match done {
+                Ok(result) => {
+                    info!(command = name, ms, "a command of the operator is done");
+                    json!({ "result": result })
+                }
+                Err(refusal) => {
+                    told(&name, &refusal);
+                    json!({ "error": refusal.message(), "code": refusal.code().word })
+                }
+            }
+        }
+    }
+}
+
+/// Runs a module's command. The snapshot is held until it is done, so that the module is not unloaded under it.
+async fn run(current: &Current, name: &str, data: &Map<String, Value>) -> Result<Value, ApiError> {
+    let snapshot = current.load();
+    let (module, command) = snapshot.operator_command(name)?;
+    let data = to_raw_value(data).map_err(ApiError::internal)?;
+    let work = AssertUnwindSafe(command.run(&data)).catch_unwind();
+    match tokio::time::timeout(COMMAND_TIMEOUT, work).await {
+        Ok(Ok(done)) => done,
+        Ok(Err(panic)) => {
+            metrics::counter!("filament_module_panics_total", "module" => module).increment(1);
+            let message = panic_message(&*panic);
+            error!(
+                module,
+                command = name,
+                message,
+                "a command of the operator panicked"
+            );
+            Err(ApiError::internal(format!("panic: {message}")))
+        }
+        Err(_) => Err(ApiError::new(
+            ErrorCode::REQUEST_TIMEOUT,
+            format!("this took longer than {} s", COMMAND_TIMEOUT.as_secs()),
+        )),
+    }
+}
+
+/// The log hears of a refusal, and of its inside where the fault is ours.
+fn told(command: &str, refusal: &ApiError) {
+    let code = refusal.code();
+    if code.status < 500 {
+        info!(
+            command,
+            code = code.word,
+            "a command of the operator was refused"
+        );
+        return;
+    }
+    let cause = refusal.cause().map(ToString::to_string);
+    error!(
+        command,
+        code = code.word,
+        cause,
+        "a command of the operator failed"
+    );
 }
 
 fn refused(refusal: &Refusal) -> Value {
@@ -115,7 +225,7 @@ fn refused(refusal: &Refusal) -> Value {
 ///
 /// # Errors
 /// When the connection breaks or the answer is not JSON.
-pub async fn ask(path: &Path, ask: Ask) -> io::Result<Option<Value>> {
+pub async fn ask(path: &Path, ask: &Ask) -> io::Result<Option<Value>> {
     let mut stream = match UnixStream::connect(path).await {
         Ok(stream) => stream,
         Err(error)
@@ -128,11 +238,38 @@ pub async fn ask(path: &Path, ask: Ask) -> io::Result<Option<Value>> {
         }
         Err(error) => return Err(error),
     };
-    let request = serde_json::to_string(&ask).map_err(io::Error::other)?;
+    let request = serde_json::to_string(ask).map_err(io::Error::other)?;
     stream.write_all(format!("{request}\n").as_bytes()).await?;
     let mut text = String::new();
-    stream.read_to_string(&mut text).await?;
+    BufReader::new(stream).read_line(&mut text).await?;
     serde_json::from_str(&text)
         .map(Some)
         .map_err(io::Error::other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_one_of_three() {
+        let read = |line: &str| serde_json::from_str::<Ask>(line);
+        assert_eq!(read(r#"{"command":"reload"}"#).expect("known"), Ask::Reload);
+        assert_eq!(
+            read(r#"{"command":"run","name":"user.list"}"#).expect("known"),
+            Ask::Run {
+                name: "user.list".to_string(),
+                data: Map::new()
+            }
+        );
+        for wrong in [
+            r#"{"command":"stop"}"#,
+            r#"{"command":"run"}"#,
+            r#"{"command":"run","name":"user.list","now":true}"#,
+            r#"{"command":"run","name":"user.list","data":[]}"#,
+            "",
+        ] {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
+    }
 }

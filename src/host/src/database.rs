@@ -3,7 +3,9 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use filament_kernel::db::Database;
-use sea_orm::sqlx::Connection as _;
+use sea_orm::sqlx::{
+    ConnectOptions as _, Connection as _, PgConnection, postgres::PgConnectOptions,
+};
 use sea_orm::{
     ConnectOptions, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, TransactionTrait,
 };
@@ -32,12 +34,12 @@ pub async fn connect(url: &str, settings: &Settings) -> Result<Database, DbErr> 
     if let Some(path) = sqlite_file(url) {
         connect_sqlite(path, settings).await
     } else {
-        reach(url, settings).await?;
-        let mut options = pool(url, settings);
-        options
-            .set_application_name("filament-server")
-            .statement_timeout(STATEMENT_TIMEOUT);
-        let pool = sea_orm::Database::connect(options).await?;
+        let timeout = STATEMENT_TIMEOUT.as_millis().to_string();
+        let server = postgres(url)?
+            .application_name("filament-server")
+            .options([("statement_timeout", timeout)]);
+        reach(&server, settings).await?;
+        let pool = sea_orm::Database::connect(postgres_pool(server, settings)).await?;
         Ok(Database::new(pool.clone(), pool))
     }
 }
@@ -48,12 +50,22 @@ pub fn sqlite_file(url: &str) -> Option<&Path> {
     Some(Path::new(path.strip_suffix("?mode=rwc").unwrap_or(path)))
 }
 
+/// What a URL says, for the driver.
+fn postgres(url: &str) -> Result<PgConnectOptions, DbErr> {
+    let server: PgConnectOptions = url
+        .parse()
+        .map_err(|error| failed(format!("the URL cannot be read: {error}")))?;
+    Ok(server.disable_statement_logging())
+}
+
+fn failed(why: String) -> DbErr {
+    DbErr::Custom(format!("{why} (see database.url)"))
+}
+
 /// Connects once, for the sake of the error: the pool's would only say that it waited.
-async fn reach(url: &str, settings: &Settings) -> Result<(), DbErr> {
-    use sea_orm::sqlx::PgConnection;
-    let failed = |why: String| DbErr::Custom(format!("{why} (see database.url)"));
+async fn reach(server: &PgConnectOptions, settings: &Settings) -> Result<(), DbErr> {
     let timeout = settings.connect_timeout();
-    match tokio::time::timeout(timeout, PgConnection::connect(url)).await {
+    match tokio::time::timeout(timeout, PgConnection::connect_with(server)).await {
         Ok(Ok(connection)) => {
             let _ = connection.close().await;
             Ok(())
@@ -78,6 +90,13 @@ fn pool(url: &str, settings: &Settings) -> ConnectOptions {
         .acquire_timeout(settings.acquire_timeout())
         .test_before_acquire(false)
         .test_before_acquire_if_idle_for(Duration::from_secs(5));
+    options
+}
+
+fn postgres_pool(server: PgConnectOptions, settings: &Settings) -> ConnectOptions {
+    // sea-orm writes the URL into its traces, with the password in it: what it says is given by itself.
+    let mut options = pool("postgres://", settings);
+    options.map_sqlx_postgres_opts(move |_| server.clone());
     options
 }
 
@@ -147,10 +166,9 @@ pub async fn migrate(
     }
     // One connection holds the lock and another migrates; both without the time-out of statements, as a migration may take long and
     // another server waits for it as long. The lock lives in a transaction: ending it, however it ends, releases the lock.
-    let mut options = pool(url, settings);
-    options
-        .max_connections(2)
-        .set_application_name("filament-server migrate");
+    let server = postgres(url)?.application_name("filament-server migrate");
+    let mut options = postgres_pool(server, settings);
+    options.max_connections(2);
     let own = sea_orm::Database::connect(options).await?;
     let lock = own.begin().await?;
     lock.execute_unprepared(&format!("SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))

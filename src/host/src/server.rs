@@ -294,13 +294,21 @@ impl Server {
         operators: tokio::net::UnixListener,
         prometheus: metrics_exporter_prometheus::PrometheusHandle,
     ) {
-        let Tasks { stop, small, .. } = &self.tasks;
-        small.spawn(admin::serve(
-            operators,
-            self.reconciler.clone(),
-            self.states.clone(),
-            stop.clone(),
-        ));
+        let Tasks {
+            stop,
+            cut,
+            connections,
+            small,
+            ..
+        } = &self.tasks;
+        let behind = admin::Behind {
+            reconciler: self.reconciler.clone(),
+            states: self.states.clone(),
+            current: self.current.clone(),
+            stop: stop.clone(),
+            cut: cut.clone(),
+        };
+        small.spawn(admin::serve(operators, behind, connections.clone()));
         match FileWatch::new(self.config.file_path()) {
             Ok(watch) => {
                 let debounce = self.config.host.reconciler.debounce();

@@ -7,11 +7,13 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use filament_kernel::{
+    ApiError, ErrorCode,
     gateway::{Audience, Command},
     module::{Health, Manifest, Routes},
     operator::OperatorCommand,
@@ -88,6 +90,20 @@ pub enum Absence {
     Unavailable,
 }
 
+impl Absence {
+    /// What is answered to whoever asks for something of `module`.
+    pub fn of(self, module: &str) -> ApiError {
+        match self {
+            Self::Disabled => ApiError::new(
+                ErrorCode::MODULE_DISABLED,
+                format!("the module `{module}` is switched off"),
+            ),
+            Self::Unavailable => ApiError::unavailable(format!("the module `{module}` is not up"))
+                .retry_after(Duration::from_secs(1)),
+        }
+    }
+}
+
 /// What one generation consists of, before it is assembled.
 pub struct Parts<'a> {
     /// Its number.
@@ -122,7 +138,8 @@ pub struct Snapshot {
     absent: Vec<(&'static str, Absence, RouteMap)>,
     commands: HashMap<&'static str, Arc<dyn Command>>,
     absent_commands: HashMap<&'static str, (&'static str, Absence)>,
-    operator_commands: HashMap<&'static str, Arc<dyn OperatorCommand>>,
+    operator_commands: HashMap<&'static str, (&'static str, Arc<dyn OperatorCommand>)>,
+    absent_operator_commands: HashMap<&'static str, (&'static str, Absence)>,
     audiences: Vec<(&'static str, Arc<dyn Audience>)>,
 }
 
@@ -154,11 +171,13 @@ impl Snapshot {
 
         let mut absent = Vec::new();
         let mut absent_commands = HashMap::new();
+        let mut absent_operator_commands = HashMap::new();
         for one in parts.catalogue.iter() {
             let Manifest {
                 id,
                 routes,
                 commands,
+                operator_commands,
                 ..
             } = one.manifest;
             if live.contains_key(id) {
@@ -171,6 +190,8 @@ impl Snapshot {
             };
             absent.push((id, absence, RouteMap::new(routes.iter().copied())));
             absent_commands.extend(commands.iter().map(|command| (*command, (id, absence))));
+            absent_operator_commands
+                .extend(operator_commands.iter().map(|name| (*name, (id, absence))));
         }
         Ok(Self {
             generation: parts.generation,
@@ -190,9 +211,13 @@ impl Snapshot {
             absent_commands,
             operator_commands: live
                 .values()
-                .flat_map(|one| &one.operator_commands)
-                .map(|(name, run)| (*name, run.clone()))
+                .flat_map(|one| {
+                    one.operator_commands
+                        .iter()
+                        .map(|(name, run)| (*name, (one.manifest.id, run.clone())))
+                })
                 .collect(),
+            absent_operator_commands,
             audiences: live
                 .values()
                 .filter_map(|one| Some((one.manifest.id, one.audience.clone()?)))
@@ -200,9 +225,24 @@ impl Snapshot {
         })
     }
 
-    /// A command of the operator, of a module that is up.
-    pub fn operator_command(&self, name: &str) -> Option<Arc<dyn OperatorCommand>> {
-        self.operator_commands.get(name).cloned()
+    /// A command of the operator, with the module that carries it out.
+    ///
+    /// # Errors
+    /// 404 when no module has it; else that the module that has it is switched off or not up.
+    pub fn operator_command(
+        &self,
+        name: &str,
+    ) -> Result<(&'static str, Arc<dyn OperatorCommand>), ApiError> {
+        if let Some((module, command)) = self.operator_commands.get(name) {
+            return Ok((module, command.clone()));
+        }
+        Err(match self.absent_operator_commands.get(name) {
+            Some((module, absence)) => absence.of(module),
+            None => ApiError::new(
+                ErrorCode::NOT_FOUND,
+                format!("no module of this server has the command `{name}`"),
+            ),
+        })
     }
 
     /// The methods that `path` allows in this generation; empty when it is no route.

@@ -201,6 +201,10 @@ const FAILURES: &[(u16, &str)] = &[
         "It does not exist, or the caller may not know that it does; `module_disabled` where its module is off",
     ),
     (408, "The request took too long"),
+    (
+        409,
+        "It does not go with what is there: a name is taken, a quota is used up",
+    ),
     (413, "The body is too large"),
     (415, "The body is not of a supported media type"),
     (

@@ -1,4 +1,6 @@
-//! Requests and answers: what the host tells a handler about a request, checked JSON bodies, and JSON written once.
+//! Requests and answers: what the host tells a handler about a request, checked JSON bodies, raw ones, and JSON written once.
+
+mod raw_body;
 
 use std::{
     any::TypeId,
@@ -27,6 +29,7 @@ use serde::{
 use serde_json::{Map, Value};
 use validator::Validate;
 
+pub use self::raw_body::{BodyLimit, RawBody, body_broken_off, payload_too_large};
 use crate::{
     config::complaints,
     error::{ApiError, ErrorCode},

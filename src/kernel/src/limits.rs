@@ -1,4 +1,4 @@
-//! Rate limits by key, as true rates: `n` per minute is one more every `60 / n` seconds, with up to `n` saved up.
+//! Rate limits by key, as true rates: `n` per minute is one more every `60 / n` seconds, with up to `n` saved up; `n` per hour likewise.
 
 use std::{
     hash::Hash,
@@ -31,8 +31,10 @@ pub fn limit_key(ip: IpAddr) -> IpAddr {
 /// What a key has left, for the `RateLimit` headers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Allowance {
-    /// How many per minute.
-    pub per_minute: u32,
+    /// How many per window.
+    pub quota: u32,
+    /// The window: 60 or 3600 seconds.
+    pub window_secs: u64,
     /// How many at once from here.
     pub remaining: u32,
     /// When one more is added, at the earliest; whole seconds.
@@ -41,21 +43,59 @@ pub struct Allowance {
 
 /// One limit for many keys: addresses, users, or pairs of them.
 pub struct RateLimit<K: Hash + Eq + Clone> {
-    per_minute: NonZeroU32,
+    quota: NonZeroU32,
+    window: Window,
     limiter: RateLimiter<K, DashMapStateStore<K>, DefaultClock, StateInformationMiddleware>,
     checks: AtomicU32,
+}
+
+/// What a rate is counted by.
+#[derive(Debug, Clone, Copy)]
+enum Window {
+    Minute,
+    Hour,
+}
+
+impl Window {
+    fn secs(self) -> u64 {
+        match self {
+            Self::Minute => 60,
+            Self::Hour => 3_600,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Minute => "a minute",
+            Self::Hour => "an hour",
+        }
+    }
 }
 
 /// Keys that have recovered are forgotten once in so many checks.
 const CHECKS_BETWEEN_SWEEPS: u32 = 16_384;
 
 impl<K: Hash + Eq + Clone> RateLimit<K> {
-    /// `per_minute` for each key; 0 counts as 1.
-    pub fn per_minute(per_minute: u32) -> Self {
-        let per_minute = NonZeroU32::new(per_minute).unwrap_or(NonZeroU32::MIN);
+    /// So many a minute for each key; 0 counts as 1.
+    pub fn per_minute(quota: u32) -> Self {
+        Self::new(quota, Window::Minute)
+    }
+
+    /// So many an hour for each key; 0 counts as 1.
+    pub fn per_hour(quota: u32) -> Self {
+        Self::new(quota, Window::Hour)
+    }
+
+    fn new(quota: u32, window: Window) -> Self {
+        let quota = NonZeroU32::new(quota).unwrap_or(NonZeroU32::MIN);
+        let rate = match window {
+            Window::Minute => Quota::per_minute(quota),
+            Window::Hour => Quota::per_hour(quota),
+        };
         Self {
-            per_minute,
-            limiter: RateLimiter::dashmap(Quota::per_minute(per_minute)).with_middleware(),
+            quota,
+            window,
+            limiter: RateLimiter::dashmap(rate).with_middleware(),
             checks: AtomicU32::new(0),
         }
     }
@@ -73,9 +113,10 @@ impl<K: Hash + Eq + Clone> RateLimit<K> {
         }
         match self.limiter.check_key(key) {
             Ok(state) => Ok(Allowance {
-                per_minute: self.per_minute.get(),
+                quota: self.quota.get(),
+                window_secs: self.window.secs(),
                 remaining: state.remaining_burst_capacity(),
-                wait_secs: 60_u64.div_ceil(u64::from(self.per_minute.get())),
+                wait_secs: self.window.secs().div_ceil(u64::from(self.quota.get())),
             }),
             Err(until) => Err(until.wait_time_from(DefaultClock::default().now())),
         }
@@ -89,15 +130,15 @@ impl<K: Hash + Eq + Clone> RateLimit<K> {
         self.take(key).map_err(|wait| {
             ApiError::new(
                 ErrorCode::RATE_LIMITED,
-                format!("at most {} of these a minute", self.per_minute),
+                format!("at most {} of these {}", self.quota, self.window.name()),
             )
             .retry_after(wait)
         })
     }
 
-    /// The rate.
+    /// How many per window.
     pub fn rate(&self) -> u32 {
-        self.per_minute.get()
+        self.quota.get()
     }
 }
 
@@ -126,5 +167,14 @@ mod tests {
             wait <= Duration::from_millis(10),
             "one more every 10 ms, not after a minute"
         );
+    }
+    #[test]
+    fn what_is_counted_by_the_hour_comes_back_by_the_hour() {
+        let limit = RateLimit::per_hour(2);
+        assert!(limit.check(&"a").is_ok() && limit.check(&"a").is_ok());
+        let refused = limit.check(&"a").expect_err("used up");
+        assert_eq!(refused.message(), "at most 2 of these an hour");
+        let wait = refused.wait().expect("says when to come back");
+        assert!(wait > Duration::from_secs(1_700), "{wait:?}");
     }
 }

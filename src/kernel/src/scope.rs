@@ -4,12 +4,14 @@
 //! of the scope. Tasks registered while a module is prepared start only when it goes live, so a start that is rolled
 //! back leaks nothing.
 
+mod workers;
+
 use std::{
     any::Any,
     future::Future,
     panic::AssertUnwindSafe,
     pin::Pin,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::Duration,
 };
 
@@ -17,6 +19,8 @@ use futures_util::FutureExt;
 use tokio::task::AbortHandle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use self::workers::Pool;
+pub use self::workers::Workers;
 use crate::error::ApiError;
 
 /// A task ended by a panic.
@@ -42,12 +46,18 @@ struct Inner {
     cancel: CancellationToken,
     tracker: TaskTracker,
     state: Mutex<State>,
+    /// To be closed with the scope, those that still are.
+    pools: Mutex<Vec<Weak<Pool>>>,
     on_panic: PanicHook,
 }
 
 impl Inner {
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(|e| e.into_inner())
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn pools(&self) -> MutexGuard<'_, Vec<Weak<Pool>>> {
+        self.pools.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn spawn(&self, task: &'static str, work: Work) -> AbortHandle {
@@ -95,7 +105,8 @@ impl Scope {
         ended(self.0.tracker.spawn(work).await)?
     }
 
-    /// Runs `work` on a thread that may block: hashing, files. Bound how many you ask for at once.
+    /// Runs `work` on a thread that may block: files. Bound how many you ask for at once. For work that burns processor time, such as
+    /// hashing passwords, see [`Scope::workers`].
     ///
     /// # Errors
     /// 500 when `work` panics.
@@ -104,6 +115,21 @@ impl Scope {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, ApiError> {
         ended(self.0.tracker.spawn_blocking(work).await)
+    }
+
+    /// Dedicated threads, at most so many (0 counts as 1), named `name`, for work that burns processor time, such as hashing
+    /// passwords. On Linux they have a lower priority than the threads that serve requests. They end when the last [`Workers`] is
+    /// dropped or the scope ends.
+    pub fn workers(&self, name: &'static str, threads: usize) -> Workers {
+        let (workers, pool) = Workers::new(name, threads);
+        let mut pools = self.0.pools();
+        pools.retain(|pool| pool.strong_count() > 0);
+        pools.push(Arc::downgrade(&pool));
+        drop(pools);
+        if matches!(*self.0.state(), State::Ended) {
+            pool.close();
+        }
+        workers
     }
 
     /// Ends when the module is about to be unloaded.
@@ -117,9 +143,14 @@ fn ended<T>(joined: Result<T, tokio::task::JoinError>) -> Result<T, ApiError> {
         if error.is_panic() {
             ApiError::internal(format!("panic: {}", panic_message(&*error.into_panic())))
         } else {
-            ApiError::unavailable("this part of the server is being stopped")
+            stopping()
         }
     })
+}
+
+/// 503: the module goes before its work is done.
+fn stopping() -> ApiError {
+    ApiError::unavailable("this part of the server is being stopped")
 }
 
 /// What a panic said, as far as it said it in words.
@@ -141,6 +172,7 @@ impl ScopeOwner {
             cancel: CancellationToken::new(),
             tracker: TaskTracker::new(),
             state: Mutex::new(State::Waiting(Vec::new())),
+            pools: Mutex::default(),
             on_panic: Arc::new(on_panic),
         })))
     }
@@ -179,9 +211,15 @@ impl Drop for ScopeOwner {
         let inner = &self.0.0;
         inner.cancel.cancel();
         inner.tracker.close();
-        if let State::Live(handles) = std::mem::replace(&mut *inner.state(), State::Ended) {
+        let state = std::mem::replace(&mut *inner.state(), State::Ended);
+        if let State::Live(handles) = state {
             handles.iter().for_each(AbortHandle::abort);
         }
+        let pools = std::mem::take(&mut *inner.pools());
+        pools
+            .iter()
+            .filter_map(Weak::upgrade)
+            .for_each(|pool| pool.close());
     }
 }
 

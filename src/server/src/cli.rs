@@ -64,6 +64,9 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Option<ModulesCommand>,
     },
+    /// Look after the running server as its operator: whoever may do this on this machine is the operator
+    #[command(subcommand)]
+    Admin(AdminCommand),
     /// Print the OpenAPI document; needs no database
     Openapi {
         /// Only these modules, separated by commas (default: those that the configuration has on)
@@ -107,6 +110,71 @@ pub(crate) enum ModulesCommand {
         /// The module's id
         id: String,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AdminCommand {
+    /// Accounts and their sessions
+    User {
+        /// Print JSON
+        #[arg(long, global = true)]
+        json: bool,
+        #[command(subcommand)]
+        command: UserCommand,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum UserCommand {
+    /// Make an account; without a password of your own, the server makes one and it is shown once
+    Create {
+        /// The name
+        name: String,
+        #[command(flatten)]
+        password: PasswordArgument,
+    },
+    /// List accounts, by name
+    List {
+        /// Only names that contain this, in any case
+        #[arg(long, value_name = "TEXT")]
+        search: Option<String>,
+    },
+    /// Switch an account off: it cannot log in, and all of its sessions end
+    Disable {
+        /// The name
+        name: String,
+    },
+    /// Switch an account on again
+    Enable {
+        /// The name
+        name: String,
+    },
+    /// Give an account another password and end all of its sessions; without one of your own, the server makes one and it is shown once
+    ResetPassword {
+        /// The name
+        name: String,
+        #[command(flatten)]
+        password: PasswordArgument,
+    },
+    /// Show the sessions of an account, or end them
+    Sessions {
+        /// The name
+        name: String,
+        /// End this session
+        #[arg(long, value_name = "SESSION_ID", conflicts_with = "end_all")]
+        end: Option<String>,
+        /// End all of them
+        #[arg(long)]
+        end_all: bool,
+    },
+}
+
+/// A password is never an argument: arguments are seen by everybody on the machine and kept by shells.
+#[derive(Debug, Args)]
+pub(crate) struct PasswordArgument {
+    /// Read the password from standard input, up to the first line's end
+    #[arg(long)]
+    pub(crate) password_stdin: bool,
 }
 
 #[derive(Debug, Clone, Copy, Subcommand)]

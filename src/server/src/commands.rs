@@ -1,5 +1,6 @@
 //! What each command does. Programs read standard output; people read it too, and errors on standard error.
 
+mod admin;
 mod config;
 mod migrate;
 mod modules;
@@ -8,14 +9,17 @@ mod reload;
 mod serve;
 
 use filament_host::{
-    admin::{self, Ask},
+    admin::Ask,
     config::{Inputs, Loaded},
     server::Product,
 };
 use serde_json::Value;
 
 use crate::{
-    cli::{Arguments, Command, ConfigCommand, MigrateCommand, ModulesCommand, SourceArguments},
+    cli::{
+        AdminCommand, Arguments, Command, ConfigCommand, MigrateCommand, ModulesCommand,
+        SourceArguments,
+    },
     exit::Exit,
     output,
 };
@@ -46,6 +50,9 @@ pub(crate) async fn run(arguments: Arguments, product: Product) -> Exit {
             json,
             command: Some(ModulesCommand::Why { id }),
         } => modules::why(&product, &inputs, &id, json).await,
+        Command::Admin(AdminCommand::User { json, command }) => {
+            admin::user(&product, &inputs, command, json).await
+        }
         Command::Openapi { modules } => openapi::document(&product, &inputs, modules),
         Command::Migrate { command, json } => {
             migrate::migrate(
@@ -67,18 +74,29 @@ fn load(product: &Product, inputs: &Inputs) -> Result<Loaded, Exit> {
 }
 
 /// Asks the running server of this configuration's data folder.
-async fn ask(product: &Product, inputs: &Inputs, what: Ask) -> Result<Option<Value>, Exit> {
+async fn ask(product: &Product, inputs: &Inputs, what: &Ask) -> Result<Option<Value>, Exit> {
     // A configuration that the running server would refuse must not keep an operator from asking it: the data folder is
     // taken from the environment and the file as far as they can be read.
     let socket = match product.load(inputs) {
         Ok(loaded) => loaded.host.socket_path(),
         Err(_) => inputs.socket_path(),
     };
-    admin::ask(&socket, what).await.map_err(|error| {
-        output::complain(format!(
-            "the running server did not answer at {}: {error}",
-            socket.display()
-        ));
+    filament_host::admin::ask(&socket, what)
+        .await
+        .map_err(|error| {
+            output::complain(format!(
+                "the running server did not answer at {}: {error}",
+                socket.display()
+            ));
+            Exit::Unavailable
+        })
+}
+
+/// The same for what only a running server can answer.
+async fn ask_running(product: &Product, inputs: &Inputs, what: &Ask) -> Result<Value, Exit> {
+    let answer = ask(product, inputs, what).await?;
+    answer.ok_or_else(|| {
+        output::complain("no server runs on this data folder");
         Exit::Unavailable
     })
 }

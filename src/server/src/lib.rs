@@ -22,6 +22,7 @@ mod exit;
 mod modules;
 mod output;
 mod schema;
+mod table;
 
 pub use exit::Exit;
 pub use modules::modules;
@@ -43,6 +44,8 @@ pub fn main(modules: Vec<Box<dyn AnyModule>>) -> ExitCode {
 
 /// The same for modules that bring tables of their own.
 pub fn main_with(modules: Vec<Box<dyn AnyModule>>, schema: impl Schema) -> ExitCode {
+    // Where TLS finds its cryptography. It fails only in a program that has chosen another before.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     // What this server writes (tokens' key, database, sockets) is nobody else's.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let arguments = match cli::Arguments::try_parse() {

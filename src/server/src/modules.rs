@@ -9,5 +9,7 @@ pub fn modules() -> Vec<Box<dyn AnyModule>> {
         filament_host::catalogue::module::<filament_auth::Auth>(),
         #[cfg(feature = "chat")]
         filament_host::catalogue::module::<filament_chat::Chat>(),
+        #[cfg(feature = "social")]
+        filament_host::catalogue::module::<filament_social::Social>(),
     ]
 }

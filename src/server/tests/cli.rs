@@ -84,6 +84,46 @@ fn without_a_server_the_catalogue_is_shown_and_a_reload_says_that_there_is_none(
 }
 
 #[test]
+fn accounts_are_looked_after_by_commands_that_need_a_running_server() {
+    let code = |arguments: &[&str]| {
+        let all = [&["admin", "user"], arguments].concat();
+        let output = filament(&all);
+        (output.status.code(), text(&output.stderr))
+    };
+    for arguments in [
+        &["create", "ada"][..],
+        &["list"],
+        &["list", "--search", "a", "--json"],
+        &["disable", "ada"],
+        &["enable", "ada", "--json"],
+        &["reset-password", "ada"],
+        &["sessions", "ada"],
+        &["sessions", "ada", "--end-all"],
+    ] {
+        let (code, said) = code(arguments);
+        assert_eq!(code, Some(69), "{arguments:?}: {said}");
+        assert_eq!(said, "no server runs on this data folder\n");
+    }
+    for arguments in [
+        &["create"][..],
+        // Everybody on the machine sees arguments, so a password is none.
+        &["create", "ada", "correct horse battery staple"],
+        &["reset-password", "ada", "--password", "correct horse"],
+        &[
+            "sessions",
+            "ada",
+            "--end",
+            "01ARZ3NDEKTSV4RRFFQ69G5FAV",
+            "--end-all",
+        ],
+        &["delete", "ada"],
+    ] {
+        let (code, said) = code(arguments);
+        assert_eq!(code, Some(64), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
 fn a_reader_that_has_heard_enough_is_no_fault() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut process = filament_command(folder.path(), &["openapi"])

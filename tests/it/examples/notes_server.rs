@@ -1,4 +1,4 @@
-//! The product with one module more: what a server with a module of one's own looks like.
+//! The product with two modules more: what a server with modules of one's own looks like.
 
 fn main() -> std::process::ExitCode {
     filament_server::main_with(

@@ -1,4 +1,5 @@
-//! Notes that a user keeps: one table, two routes and one that panics, one gateway command, one event, one task, one service.
+//! Notes that a user keeps: one table, two routes, one that takes any bytes and one that panics, one gateway command, one event, one
+//! task, one thread, one service, and two commands of the operator, one of which panics.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,11 +8,12 @@ use filament_kernel::{
     config::{Complaint, Profile, Secret, Section, unset_if_empty},
     db::{EntityShape, WriteTx},
     gateway::Socket,
-    http::Valid,
+    http::{RawBody, Valid},
     id::UserId,
     log::{Applied, Change, EventLog, NewEvent, Stream},
     module::{Host, Stability, StartError},
     ports::Accounts,
+    scope::Workers,
     service::{Port, PortKey},
     text,
 };
@@ -19,6 +21,8 @@ use poem_openapi::{Object, OpenApi, payload::Json};
 use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 use serde::{Deserialize, Serialize};
 use validator::Validate;
+
+use crate::shelf::{Shelf, shelf_blob};
 
 /// The table.
 pub mod note {
@@ -104,9 +108,14 @@ impl Module for Notes {
         requires: &[PortKey::of::<dyn Accounts>()],
         uses: &[],
         provides: &[PortKey::of::<dyn NoteCounter>()],
-        routes: &["POST /notes", "GET /notes", "POST /notes/panic"],
+        routes: &[
+            "POST /notes",
+            "GET /notes",
+            "POST /notes/weigh",
+            "POST /notes/panic",
+        ],
         commands: &["note_create"],
-        operator_commands: &[],
+        operator_commands: &["note.count", "note.panic"],
         events: &["note_create"],
         tables: &["notes"],
         metrics: &[],
@@ -132,20 +141,27 @@ impl Module for Notes {
         context
             .scope
             .task("idle", async move { scope.cancelled().await });
+        let workers = context.scope.workers("notes", 1);
         let keeper = Arc::new(Keeper {
             accounts: context.required::<dyn Accounts>()?,
             host: context.host.clone(),
             config: config.clone(),
+            workers: workers.clone(),
         });
         let fails = config.fail_at == FailAt::Probe;
         Ok(Instance::new(NotesApi(keeper.clone()))
             .provide::<dyn NoteCounter>(keeper.clone())
-            .command("note_create", keeper, note_create_command)
-            .probe(move || async move {
-                if fails {
-                    return Err("fails its probe, as it was told".into());
+            .command("note_create", keeper.clone(), note_create_command)
+            .operator_command("note.count", keeper.clone(), note_count)
+            .operator_command("note.panic", keeper, note_panic)
+            .probe(move || {
+                let workers = workers.clone();
+                async move {
+                    if workers.run(move || fails).await? {
+                        return Err("fails its probe, as it was told".into());
+                    }
+                    Ok(())
                 }
-                Ok(())
             }))
     }
 }
@@ -154,6 +170,7 @@ struct Keeper {
     accounts: Required<dyn Accounts>,
     host: Host,
     config: Arc<Config>,
+    workers: Workers,
 }
 
 /// A note that is to be kept.
@@ -181,6 +198,18 @@ pub struct NotePage {
     /// The notes.
     notes: Vec<Note>,
 }
+
+/// What a body of any kind weighs.
+#[derive(Debug, Object)]
+pub struct Weight {
+    /// The media type that it was declared to be, if any.
+    declared: Option<String>,
+    /// Its length.
+    bytes: u64,
+}
+
+/// The longest body that is weighed.
+pub const WEIGHED_BYTES: usize = 2 * 1024 * 1024;
 
 struct Keep {
     host: Host,
@@ -256,6 +285,25 @@ async fn note_create_command(
     keeper.note_create(socket.caller(), note).await.map(|_| ())
 }
 
+/// Whose notes the operator counts.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CountOf {
+    user_id: UserId,
+}
+
+async fn note_count(keeper: Arc<Keeper>, of: CountOf) -> Result<u64, ApiError> {
+    keeper.count(of.user_id).await
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
+async fn note_panic(_: Arc<Keeper>, _: Nothing) -> Result<(), ApiError> {
+    panic!("panics, as it was told")
+}
+
 /// The routes.
 pub struct NotesApi(Arc<Keeper>);
 
@@ -289,6 +337,15 @@ impl NotesApi {
         Ok(Json(NotePage { notes }))
     }
 
+    /// Weigh a body of any kind
+    #[oai(path = "/notes/weigh", method = "post", operation_id = "note_weigh")]
+    async fn note_weigh(&self, body: RawBody) -> Result<Json<Weight>, ApiError> {
+        let declared = body.declared.clone();
+        let body = body.bytes(WEIGHED_BYTES).await?;
+        let bytes = self.0.workers.run(move || body.len() as u64).await?;
+        Ok(Json(Weight { declared, bytes }))
+    }
+
     /// A handler that panics on purpose
     #[oai(path = "/notes/panic", method = "post", operation_id = "note_panic")]
     async fn note_panic(&self) -> Result<Json<Note>, ApiError> {
@@ -296,24 +353,30 @@ impl NotesApi {
     }
 }
 
-/// The product's schema, and the table of notes.
+/// The product's schema, and the tables of notes and of the shelf.
 pub struct Schema;
+
+/// What [`Schema`] adds.
+const OWN_TABLES: [&str; 2] = ["notes", "shelf_blobs"];
 
 #[async_trait::async_trait]
 impl filament_host::database::Schema for Schema {
     async fn up(&self, db: &sea_orm::DatabaseConnection) -> Result<(), sea_orm::DbErr> {
         use sea_orm::ConnectionTrait;
         filament_server::ProductSchema.up(db).await?;
-        let table = sea_orm::Schema::new(db.get_database_backend())
-            .create_table_from_entity(note::Entity)
-            .if_not_exists()
-            .to_owned();
-        db.execute(&table).await.map(|_| ())
+        let schema = sea_orm::Schema::new(db.get_database_backend());
+        for mut table in [
+            schema.create_table_from_entity(note::Entity),
+            schema.create_table_from_entity(shelf_blob::Entity),
+        ] {
+            db.execute(table.if_not_exists()).await?;
+        }
+        Ok(())
     }
 
     fn names(&self) -> Vec<String> {
         let mut names = filament_server::ProductSchema.names();
-        names.push("notes".to_string());
+        names.extend(OWN_TABLES.map(str::to_string));
         names
     }
 
@@ -323,18 +386,19 @@ impl filament_host::database::Schema for Schema {
     ) -> Result<Vec<(String, bool)>, sea_orm::DbErr> {
         use sea_orm::ConnectionTrait;
         let mut status = filament_server::ProductSchema.status(db).await?;
-        let there = db
-            .execute_unprepared("SELECT 1 FROM notes LIMIT 1")
-            .await
-            .is_ok();
-        status.push(("notes".to_string(), there));
+        for table in OWN_TABLES {
+            let look = format!("SELECT 1 FROM {table} LIMIT 1");
+            let there = db.execute_unprepared(&look).await.is_ok();
+            status.push((table.to_string(), there));
+        }
         Ok(status)
     }
 }
 
-/// The product's modules and this one.
+/// The product's modules, this one and the shelf.
 pub fn modules() -> Vec<Box<dyn filament_host::catalogue::AnyModule>> {
     let mut modules = filament_server::modules();
     modules.push(filament_host::catalogue::module::<Notes>());
+    modules.push(filament_host::catalogue::module::<Shelf>());
     modules
 }

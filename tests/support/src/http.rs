@@ -1,12 +1,18 @@
 //! A thin HTTP client that holds every answer against the contract.
 
+use std::time::Duration;
+
 pub use reqwest::Method;
 use reqwest::{
-    RequestBuilder, StatusCode,
-    header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS},
+    Request, RequestBuilder, StatusCode,
+    header::{
+        AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
+    },
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
+
+use crate::secrets::Secrets;
 
 /// What a JSON answer stays within.
 const MAX_JSON_BYTES: usize = 64 * 1024;
@@ -28,6 +34,22 @@ const CODES: &[(&str, u16)] = &[
     ("service_unavailable", 503),
 ];
 
+/// Does for the process of a test what the server's `main` does for the server's: a client that could speak TLS is not made without.
+pub fn install_tls() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+/// No proxies, no redirects, and no surprises from the environment.
+pub(crate) fn client() -> reqwest::Client {
+    install_tls();
+    reqwest::Client::builder()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .timeout(Duration::from_secs(60))
+        .build()
+        .expect("an HTTP client")
+}
+
 /// The API of one server, as one caller.
 #[derive(Debug, Clone)]
 pub struct Api {
@@ -36,20 +58,23 @@ pub struct Api {
     pub base: String,
     /// The access token, when the caller has one.
     pub token: Option<String>,
+    secrets: Secrets,
 }
 
 impl Api {
-    pub(crate) fn new(client: reqwest::Client, base: String) -> Self {
+    pub(crate) fn new(client: reqwest::Client, base: String, secrets: Secrets) -> Self {
         Self {
             client,
             base,
             token: None,
+            secrets,
         }
     }
 
     /// The same server, as another caller.
     #[must_use]
     pub fn with_token(&self, token: &str) -> Self {
+        self.secrets.note("an access token", token);
         Self {
             token: Some(token.to_owned()),
             ..self.clone()
@@ -125,6 +150,7 @@ impl Api {
     /// When the answer is against the contract.
     pub async fn try_send(&self, request: RequestBuilder) -> reqwest::Result<Answer> {
         let request = request.build()?;
+        self.note_secrets(&request);
         let asked = format!("{} {}", request.method(), request.url().path());
         let (is_head, path) = (
             request.method() == Method::HEAD,
@@ -141,10 +167,27 @@ impl Api {
             bytes: bytes.into(),
             headers,
         };
+        self.secrets.note_json(&answer.body);
         if let Err(broken) = answer.check(status, is_head, &path) {
             panic!("{answer:?} breaks the contract: {broken}");
         }
         Ok(answer)
+    }
+
+    /// Remembers the secrets of a request, which must not be in the log.
+    fn note_secrets(&self, request: &Request) {
+        for (name, value) in request.url().query_pairs() {
+            self.secrets.note_named(&name, &value);
+        }
+        let bearer = request.headers().get(AUTHORIZATION);
+        let bearer = bearer.and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+        if let Some(token) = bearer {
+            self.secrets.note("a bearer token", token);
+        }
+        let body = request.body().and_then(reqwest::Body::as_bytes);
+        if let Some(document) = body.and_then(|body| serde_json::from_slice(body).ok()) {
+            self.secrets.note_json(&document);
+        }
     }
 }
 

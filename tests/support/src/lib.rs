@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`people`] | a small language for stories: people register, found guilds, talk and listen |
 //! | [`server`] | the real binary as a process: started, configured, signalled, killed, restarted |
+//! | [`secrets`] | what no log may show, and a search for it; every server's whole log is searched when it is dropped |
 //! | [`http`] | an HTTP client that holds every answer against the contract |
 //! | [`gateway`] | a gateway client that holds every frame against the contract |
 //! | [`backend`] | one test body for both databases: [`on_both_databases!`] |
@@ -44,6 +45,7 @@ mod port;
 pub mod postgres;
 pub mod process;
 pub mod raw;
+pub mod secrets;
 pub mod server;
 
 pub use backend::Backend;

@@ -63,6 +63,24 @@ pub struct MessagePage {
     pub next_before: Option<String>,
 }
 
+/// A request for friendship, as the API and the event `friend_request_create` show it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FriendRequest {
+    pub request_id: String,
+    pub sender_user_id: String,
+    pub sender_username: String,
+    pub recipient_user_id: String,
+    pub recipient_username: String,
+    pub created_at_unix: i64,
+}
+
+/// The requests of a person that wait for an answer, oldest first.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct FriendRequests {
+    pub incoming: Vec<FriendRequest>,
+    pub outgoing: Vec<FriendRequest>,
+}
+
 /// What a log-in and a refresh give.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Session {
@@ -217,6 +235,54 @@ impl Person {
         messages
     }
 
+    /// Asks somebody for a friendship.
+    pub async fn ask_friendship(&self, other: &Person) -> FriendRequest {
+        let request = json!({ "recipient_user_id": other.user_id });
+        self.api.post("/friends/requests", request).await.read()
+    }
+
+    /// Accepts somebody's request for friendship.
+    pub async fn accept(&self, request: &FriendRequest) {
+        let path = format!("/friends/requests/{}/accept", request.request_id);
+        let answer = self.api.post_nothing(&path).await.expect(200);
+        assert_eq!(answer.body, json!({ "accepted": true }));
+    }
+
+    /// Makes a friend of somebody who is none.
+    pub async fn befriend(&self, other: &Person) {
+        let request = self.ask_friendship(other).await;
+        other.accept(&request).await;
+    }
+
+    /// The ids of this person's friends.
+    pub async fn friends(&self) -> Vec<String> {
+        let answer = self.api.get("/friends").await.expect(200);
+        user_ids(&answer.body["friends"])
+    }
+
+    /// The requests of this person that wait for an answer.
+    pub async fn friend_requests(&self) -> FriendRequests {
+        self.api.get("/friends/requests").await.read()
+    }
+
+    /// Blocks somebody.
+    pub async fn block(&self, other: &Person) {
+        let path = format!("/blocks/{}", other.user_id);
+        self.api.post_nothing(&path).await.expect(204);
+    }
+
+    /// Lifts a block.
+    pub async fn unblock(&self, other: &Person) {
+        let path = format!("/blocks/{}", other.user_id);
+        self.api.delete(&path).await.expect(204);
+    }
+
+    /// The ids of those whom this person has blocked.
+    pub async fn blocked(&self) -> Vec<String> {
+        let answer = self.api.get("/blocks").await.expect(200);
+        user_ids(&answer.body["blocked"])
+    }
+
     /// Opens a socket and reads its `ready`.
     pub async fn listen(&self) -> GatewayClient {
         let mut socket = GatewayClient::connect(&self.api).await;
@@ -231,4 +297,12 @@ impl Person {
         socket.subscribe(guild, channel).await;
         socket
     }
+}
+
+/// The `user_id` of every entry.
+fn user_ids(list: &Value) -> Vec<String> {
+    let list = list.as_array().expect("a list");
+    list.iter()
+        .map(|entry| entry["user_id"].as_str().expect("a user_id").to_owned())
+        .collect()
 }

@@ -9,6 +9,8 @@ pub struct Usage {
     pub open_files: usize,
     /// Memory that is in RAM, in bytes.
     pub resident_bytes: u64,
+    /// The most that has been in RAM since the start, in bytes.
+    pub peak_resident_bytes: u64,
     /// Threads.
     pub threads: usize,
     /// CPU time since the start, user and system together, in seconds; in steps of a hundredth.
@@ -29,6 +31,7 @@ impl Usage {
         Ok(Self {
             open_files: fs::read_dir(format!("/proc/{pid}/fd"))?.count(),
             resident_bytes: number_after::<u64>(&status, "VmRSS:").unwrap_or(0) * 1024,
+            peak_resident_bytes: number_after::<u64>(&status, "VmHWM:").unwrap_or(0) * 1024,
             threads: number_after(&status, "Threads:").unwrap_or(0),
             cpu_seconds: Stat::read(pid)?.own_ticks / ticks_per_second(),
         })
@@ -108,5 +111,9 @@ mod tests {
         let usage = Usage::of(std::process::id());
         assert!(usage.open_files >= 3 && usage.threads >= 1, "{usage:?}");
         assert!(usage.resident_bytes > 100_000, "{usage:?}");
+        assert!(
+            usage.peak_resident_bytes >= usage.resident_bytes,
+            "{usage:?}"
+        );
     }
 }

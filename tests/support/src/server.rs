@@ -2,13 +2,11 @@
 
 use std::{
     collections::BTreeMap,
-    env, fs,
-    io::{self, Write},
+    fs,
     net::SocketAddr,
-    os::unix::process::{CommandExt, ExitStatusExt},
-    path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
-    sync::OnceLock,
+    os::unix::process::ExitStatusExt,
+    path::PathBuf,
+    process::{Child, ExitStatus, Stdio},
     time::{Duration, Instant},
 };
 
@@ -16,13 +14,21 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::time::sleep;
 
-use crate::{backend::Backend, http::Api, port::free_port, postgres::TestDatabase, process::Usage};
+use crate::{
+    backend::Backend, http::Api, port::free_port, postgres::TestDatabase, process::Usage,
+    secrets::Secrets,
+};
 
-/// The server's binary, where it is not the one beside the tests.
-const BIN_VARIABLE: &str = "FILAMENT_TEST_SERVER_BIN";
+mod binary;
+mod builder;
+mod cli;
+mod guard;
+mod log;
 
-/// The binary's name, and that of its package.
-const DEFAULT_BINARY: &str = "filament-server";
+pub use builder::Builder;
+pub use cli::CliOutput;
+
+use guard::Guard;
 
 const START_DEADLINE: Duration = Duration::from_secs(30);
 const STOP_DEADLINE: Duration = Duration::from_secs(30);
@@ -31,146 +37,14 @@ const POLL: Duration = Duration::from_millis(5);
 /// How often another port is tried when somebody took the one that was free a moment ago.
 const PORT_ATTEMPTS: u32 = 5;
 
-/// What every test server gets: limits that no test meets by accident, and work that is cheap. A test about one of
-/// them sets its own with [`Builder::env`].
-const DEFAULTS: &[(&str, &str)] = &[
-    ("FILAMENT_RATE_LIMIT_REQUESTS_PER_MINUTE", "1000000"),
-    ("FILAMENT_AUTH_ROUTE_REQUESTS_PER_MINUTE", "1000000"),
-    (
-        "FILAMENT_DIRECTORY_JOIN_REQUESTS_PER_MINUTE_PER_IP",
-        "1000000",
-    ),
-    (
-        "FILAMENT_DIRECTORY_JOIN_REQUESTS_PER_MINUTE_PER_USER",
-        "1000000",
-    ),
-    ("FILAMENT_GATEWAY_INGRESS_EVENTS_PER_WINDOW", "100000"),
-    ("FILAMENT_GATEWAY__OFFLINE_GRACE_SECS", "1"),
-    ("FILAMENT_GATEWAY__MAX_SOCKETS_PER_USER", "100000"),
-    ("FILAMENT_GATEWAY__MAX_SOCKETS_PER_IP", "100000"),
-    ("FILAMENT_MAX_CREATED_GUILDS_PER_USER", "1000"),
-    ("FILAMENT_AUTH__ARGON2_MEMORY_KIB", "64"),
-    ("FILAMENT_AUTH__ARGON2_ITERATIONS", "1"),
-    ("FILAMENT_LOG__LEVEL", "info"),
-];
-
-/// A server to be: see [`Server::builder`].
-pub struct Builder {
-    backend: Backend,
-    database: Option<TestDatabase>,
-    binary: Binary,
-    variables: BTreeMap<String, String>,
-    config: String,
-}
-
-enum Binary {
-    Server,
-    Example(String),
-}
-
-impl Builder {
-    /// Sets a variable of the server's environment, over the defaults for tests.
-    #[must_use]
-    pub fn env(mut self, name: &str, value: impl ToString) -> Self {
-        self.variables.insert(name.to_owned(), value.to_string());
-        self
-    }
-
-    /// Unsets a variable that tests set by default, so that the configuration file or the server's own default rules.
-    #[must_use]
-    pub fn without_env(mut self, name: &str) -> Self {
-        self.variables.remove(name);
-        self
-    }
-
-    /// The text of `filament.toml`.
-    #[must_use]
-    pub fn config(mut self, toml: &str) -> Self {
-        toml.clone_into(&mut self.config);
-        self
-    }
-
-    /// Another program in place of the server: an example of this workspace, by its name.
-    #[must_use]
-    pub fn binary(mut self, example: &str) -> Self {
-        self.binary = Binary::Example(example.to_owned());
-        self
-    }
-
-    /// This database in place of a fresh one.
-    #[must_use]
-    pub fn database(mut self, database: TestDatabase) -> Self {
-        self.database = Some(database);
-        self
-    }
-
-    /// Prepares the folder, the configuration and the database, and starts nothing: for tests of the command line, or of
-    /// a start that fails.
-    ///
-    /// # Panics
-    /// When the binary is missing or older than its sources, and when PostgreSQL is wanted and not installed.
-    pub async fn prepare(self) -> Server {
-        let program = self.binary.find();
-        let dir = tempfile::Builder::new()
-            .prefix("filament-server-")
-            .tempdir()
-            .expect("a temporary folder for the server")
-            .keep();
-        let guard = Guard::of(&dir);
-        let mut variables = self.variables;
-        let mut set = |name: &str, value: String| {
-            variables.entry(name.to_owned()).or_insert(value);
-        };
-        set("FILAMENT_DATA__DIR", dir.join("data").display().to_string());
-        set(
-            "FILAMENT_CONFIG",
-            dir.join("filament.toml").display().to_string(),
-        );
-        let database = match (self.backend, self.database) {
-            (_, Some(database)) => Some(database),
-            (Backend::Sqlite, None) => None,
-            (Backend::Postgres, None) => {
-                let database = Backend::Postgres.database().await;
-                Some(database.expect("PostgreSQL is not installed; `on_both_databases!` would have skipped this test"))
-            }
-        };
-        if let Some(database) = &database {
-            // The parameter is for tests that open the file themselves; the server makes it anyway and takes none.
-            let url = database.url.trim_end_matches("?mode=rwc");
-            set("FILAMENT_DATABASE_URL", url.to_owned());
-        }
-        let server = Server {
-            program,
-            variables,
-            dir,
-            guard,
-            child: None,
-            addr: None,
-            client: http_client(),
-            _database: database,
-        };
-        server.write_config(&self.config);
-        server
-    }
-
-    /// Starts the server and waits until it is healthy.
-    ///
-    /// # Panics
-    /// As [`Builder::prepare`], and when the server does not become healthy; its log is in the message.
-    pub async fn start(self) -> Server {
-        let mut server = self.prepare().await;
-        server.start_again().await;
-        server
-    }
-}
-
-/// A server process with its folder. Dropping it kills the process and removes the folder.
+/// A server process with its folder. Dropping it kills the process, looks for secrets in its log, and removes the folder.
 pub struct Server {
     program: PathBuf,
     variables: BTreeMap<String, String>,
     child: Option<Child>,
     addr: Option<SocketAddr>,
     client: reqwest::Client,
+    secrets: Secrets,
     dir: PathBuf,
     guard: Guard,
     _database: Option<TestDatabase>,
@@ -184,16 +58,7 @@ impl Server {
 
     /// A server that is still to be described.
     pub fn builder(backend: Backend) -> Builder {
-        Builder {
-            backend,
-            database: None,
-            binary: Binary::Server,
-            variables: DEFAULTS
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-                .collect(),
-            config: String::new(),
-        }
+        Builder::new(backend)
     }
 
     /// Where it listens.
@@ -223,7 +88,7 @@ impl Server {
 
     /// A client without a token.
     pub fn api(&self) -> Api {
-        Api::new(self.client.clone(), self.url())
+        Api::new(self.client.clone(), self.url(), self.secrets.clone())
     }
 
     /// Its process.
@@ -238,7 +103,9 @@ impl Server {
 
     /// Sets a variable for the next start.
     pub fn set_env(&mut self, name: &str, value: impl ToString) {
-        self.variables.insert(name.to_owned(), value.to_string());
+        let value = value.to_string();
+        self.secrets.note_setting(name, &value);
+        self.variables.insert(name.to_owned(), value);
     }
 
     /// Starts it where it was before: the same folder, database and port. Does nothing when it runs.
@@ -284,7 +151,7 @@ impl Server {
         if let Some(mut child) = self.child.take() {
             let _ = child.kill();
             // The guard first: a pid is somebody else's once its process has been waited for.
-            self.guard.tell("ended");
+            self.guard.ended();
             let _ = child.wait();
         }
     }
@@ -336,31 +203,9 @@ impl Server {
         }
     }
 
-    /// Runs the binary's command line with the server's environment.
-    pub async fn cli(&self, arguments: &[&str]) -> CliOutput {
-        let mut command = tokio::process::Command::from(self.command());
-        command
-            .args(arguments)
-            .stdin(Stdio::null())
-            .kill_on_drop(true);
-        let output = tokio::time::timeout(START_DEADLINE, command.output()).await;
-        let output = output
-            .unwrap_or_else(|_| {
-                panic!(
-                    "`{arguments:?}` has not ended; the server's log:\n{}",
-                    self.log()
-                )
-            })
-            .expect("the server's binary runs");
-        CliOutput {
-            code: output.status.code(),
-            stdout: String::from_utf8(output.stdout).expect("stdout is UTF-8"),
-            stderr: String::from_utf8(output.stderr).expect("stderr is UTF-8"),
-        }
-    }
-
     /// Replaces `filament.toml` as an editor does: a new file, renamed over the old one.
     pub fn write_config(&self, toml: &str) {
+        self.secrets.note_settings(toml);
         let file = self.config_file();
         let new = file.with_extension("toml.new");
         fs::write(&new, toml)
@@ -368,41 +213,14 @@ impl Server {
             .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     }
 
-    /// Everything that it has printed since its first start.
-    pub fn log(&self) -> String {
-        let bytes = fs::read(self.log_file()).unwrap_or_default();
-        String::from_utf8_lossy(&bytes).into_owned()
-    }
-
-    fn log_file(&self) -> PathBuf {
-        self.dir.join("server.log")
-    }
-
     fn note_file(&self) -> PathBuf {
         self.data_dir().join("server.json")
-    }
-
-    /// The binary in a clean environment, in a folder that holds nothing that it could pick up by accident.
-    #[must_use]
-    pub fn command(&self) -> Command {
-        let mut command = Command::new(&self.program);
-        for (name, _) in env::vars_os() {
-            if name.to_string_lossy().starts_with("FILAMENT_") {
-                command.env_remove(name);
-            }
-        }
-        command.envs(&self.variables).current_dir(&self.dir);
-        command
     }
 
     fn spawn(&mut self, bind: Option<&str>) {
         self.kill9();
         let _ = fs::remove_file(self.note_file());
-        let log = fs::File::options()
-            .create(true)
-            .append(true)
-            .open(self.log_file())
-            .expect("the server's log can be written");
+        let log = self.open_log();
         let mut command = self.command();
         if let Some(bind) = bind {
             command.env("FILAMENT_BIND_ADDR", bind);
@@ -414,7 +232,7 @@ impl Server {
         let child = command
             .spawn()
             .unwrap_or_else(|error| panic!("{}: {error}", self.program.display()));
-        self.guard.tell(&format!("run {}", child.id()));
+        self.guard.runs(child.id());
         self.child = Some(child);
     }
 
@@ -457,92 +275,22 @@ impl Server {
     }
 }
 
-/// Kills the process and waits until the folder is gone. A test that fails shows what the server said last.
+/// Kills the process and removes the folder. A test that fails shows what the server said last.
+///
+/// # Panics
+/// When a secret is in the log, unless the test has failed already.
 impl Drop for Server {
     fn drop(&mut self) {
         self.kill9();
+        let leak = self.leak();
         if std::thread::panicking() {
             let log = self.log();
             let lines: Vec<&str> = log.lines().collect();
             let last = &lines[lines.len().saturating_sub(60)..];
             eprintln!("the server's log ends with:\n{}", last.join("\n"));
+        } else if let Some(leak) = leak {
+            panic!("the server's log shows a secret: {leak}");
         }
-        self.guard.shell.stdin = None;
-        let _ = self.guard.shell.wait();
-    }
-}
-
-/// What a command printed and how it ended.
-#[derive(Debug)]
-pub struct CliOutput {
-    /// The exit code; `None` when a signal ended it.
-    pub code: Option<i32>,
-    /// What it printed.
-    pub stdout: String,
-    /// What it complained about.
-    pub stderr: String,
-}
-
-impl CliOutput {
-    /// Asserts the exit code.
-    #[track_caller]
-    pub fn expect(self, code: i32) -> Self {
-        assert_eq!(
-            self.code,
-            Some(code),
-            "exit code; stdout:\n{}\nstderr:\n{}",
-            self.stdout,
-            self.stderr
-        );
-        self
-    }
-
-    /// What it printed, as JSON.
-    #[track_caller]
-    pub fn json(&self) -> Value {
-        serde_json::from_str(&self.stdout)
-            .unwrap_or_else(|error| panic!("{error} in stdout:\n{}", self.stdout))
-    }
-}
-
-/// Removes the server's folder in the end, and kills the server when the test is gone without having done so.
-struct Guard {
-    shell: Child,
-}
-
-/// `sh -c GUARD guard <dir>`. It is told which process runs; the end of its pipe is the end of the test.
-const GUARD: &str = r#"
-pid=
-while read -r order argument; do
-    case $order in run) pid=$argument ;; ended) pid= ;; esac
-done
-if [ -n "$pid" ]; then kill -9 "$pid"; fi
-rm -rf "$1" || { sleep 1; rm -rf "$1"; }
-"#;
-
-impl Guard {
-    fn of(dir: &Path) -> Self {
-        let shell = Command::new("/bin/sh")
-            .args(["-c", GUARD, "guard"])
-            .arg(dir)
-            .current_dir("/")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            // Interrupting the tests in a terminal interrupts them, and not the one who cleans up after them.
-            .process_group(0)
-            .spawn()
-            .expect("/bin/sh runs");
-        Self { shell }
-    }
-
-    fn tell(&mut self, order: &str) {
-        let pipe = self
-            .shell
-            .stdin
-            .as_mut()
-            .expect("the guard's stdin is piped");
-        writeln!(pipe, "{order}").expect("the guard listens");
     }
 }
 
@@ -553,79 +301,6 @@ fn noted_address(note: &str, pid: u32) -> Option<SocketAddr> {
         return None;
     }
     note["addr"].as_str()?.parse().ok()
-}
-
-/// No proxies, no redirects, and no surprises from the environment.
-fn http_client() -> reqwest::Client {
-    reqwest::Client::builder()
-        .no_proxy()
-        .redirect(reqwest::redirect::Policy::none())
-        .timeout(Duration::from_secs(60))
-        .build()
-        .expect("an HTTP client")
-}
-
-impl Binary {
-    /// # Panics
-    /// When it is not there, or older than what it is made of.
-    fn find(&self) -> PathBuf {
-        match self {
-            Self::Server => {
-                static FOUND: OnceLock<PathBuf> = OnceLock::new();
-                FOUND
-                    .get_or_init(|| match env::var_os(BIN_VARIABLE) {
-                        Some(named) => present(named.into()),
-                        None => fresh(present(target_folder().join(DEFAULT_BINARY))),
-                    })
-                    .clone()
-            }
-            Self::Example(name) => fresh(present(target_folder().join("examples").join(name))),
-        }
-    }
-}
-
-/// `target/<profile>`: tests are in its `deps`, programs and benches in it or in its `examples`.
-fn target_folder() -> PathBuf {
-    let here = env::current_exe().expect("this program knows its path");
-    let folder = here.parent().expect("a program is in a folder");
-    let inner = folder.ends_with("deps") || folder.ends_with("examples");
-    let folder = if inner { folder.parent() } else { Some(folder) };
-    folder.expect("target has a profile's folder").to_owned()
-}
-
-fn present(program: PathBuf) -> PathBuf {
-    assert!(
-        program.is_file(),
-        "{} is not there: build it with `cargo build --workspace` (and `--examples`), or name another in {BIN_VARIABLE}",
-        program.display()
-    );
-    program
-}
-
-/// Refuses a binary that was built before one of its sources was changed. Cargo lists them in the `.d` file beside it.
-fn fresh(program: PathBuf) -> PathBuf {
-    if let Some(source) = newer_source(&program).unwrap_or_default() {
-        panic!(
-            "{} is older than {source}: build it with `cargo build --workspace`, or name it in {BIN_VARIABLE} to run it as it is",
-            program.display()
-        );
-    }
-    program
-}
-
-fn newer_source(program: &Path) -> io::Result<Option<String>> {
-    let built = fs::metadata(program)?.modified()?;
-    let sources = fs::read_to_string(program.with_added_extension("d"))?;
-    let changed = |source: &&str| {
-        fs::metadata(source)
-            .and_then(|metadata| metadata.modified())
-            .is_ok_and(|changed| changed > built)
-    };
-    Ok(sources
-        .split_whitespace()
-        .skip(1)
-        .find(changed)
-        .map(str::to_owned))
 }
 
 #[cfg(test)]

@@ -1,18 +1,25 @@
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use filament_kernel::{ApiError, http::Valid, id::UserId, module::Host, text};
+use filament_kernel::{
+    ApiError, ErrorCode,
+    http::{Origin, Valid},
+    limits::limit_key,
+    module::Host,
+    text,
+};
 use poem_openapi::{Object, OpenApi, payload::Json};
 use validator::{Validate, ValidationError};
 
 use super::{Tag, session::Session};
 use crate::{
+    captcha::Captcha,
     domain::{
-        lockout::{Judgement, Lockout},
+        attempts::{Attempts, Verdict},
         password::{self, Verified},
         username::{self, Username},
     },
     hasher::Hasher,
-    sessions::{RenewedHash, Sessions},
+    sessions::{Proof, Sessions, Tokens},
     store::{self, users::Credentials},
 };
 
@@ -26,7 +33,7 @@ pub struct LoginRequest {
     /// At most 128 characters (UTF-16 code units).
     #[validate(custom(function = "password::check_offered"))]
     password: String,
-    /// Not looked at while the server asks for no captcha.
+    /// What the captcha of `GET /auth/captcha` gave; not looked at where that names none.
     #[validate(length(max = 8_192))]
     captcha_token: Option<String>,
 }
@@ -35,10 +42,15 @@ fn not_too_long(name: &str) -> Result<(), ValidationError> {
     text::between(name, 1, username::MAX)
 }
 
+/// How often a log-in starts over when the password's hash is replaced while it is verified. A hash is replaced once when its
+/// parameters change, and when its owner changes the password.
+const ROUNDS: usize = 3;
+
 pub struct Login {
     pub(crate) host: Host,
     pub(crate) hasher: Arc<Hasher>,
-    pub(crate) lockout: Lockout,
+    pub(crate) captcha: Option<Arc<Captcha>>,
+    pub(crate) attempts: Attempts,
     pub(crate) sessions: Arc<Sessions>,
 }
 
@@ -46,37 +58,74 @@ pub struct Login {
 impl Login {
     /// Log in
     ///
-    /// Opens a session. A wrong password, a name that does not exist and a locked account are answered with the same 401 after
-    /// the same time. Some wrong passwords in a row (5) lock an account for a while (30 seconds).
+    /// Opens a session. A wrong password, a name that does not exist, a locked account and one that is switched off are answered with
+    /// the same 401 after the same time. Some wrong passwords in a row (5) lock an account for a while (30 seconds). An address from
+    /// which too many log-ins failed (30, with whatever names) gets 429 for as long. Where `GET /auth/captcha` names a captcha, it must
+    /// be solved: 403 `captcha_failed` if it was not.
     #[oai(
         path = "/auth/login",
         method = "post",
         operation_id = "login",
         tag = "Tag::Auth"
     )]
-    async fn login(&self, body: Valid<LoginRequest>) -> Result<Json<Session>, ApiError> {
+    async fn login(
+        &self,
+        origin: Origin,
+        body: Valid<LoginRequest>,
+    ) -> Result<Json<Session>, ApiError> {
         let LoginRequest {
-            username, password, ..
+            username,
+            password,
+            captcha_token,
         } = body.0;
+        if let Some(wait) = self
+            .attempts
+            .wait(limit_key(origin.client_ip), self.host.clock.now_ms())
+        {
+            return Err(too_many(wait));
+        }
+        if let Some(captcha) = &self.captcha {
+            captcha.check(captcha_token, origin.client_ip).await?;
+        }
         let username = Username::parse(&username);
-        let credentials = self.credentials(username.as_ref()).await?;
-        let stored = credentials
-            .as_ref()
-            .map(|credentials| credentials.password_hash.clone());
-        let verified = self.hasher.verify(password.clone(), stored).await?;
-        let (credentials, outdated) = self.judge(username, credentials, verified)?;
-        let user_id = credentials.user_id;
-        let renewed = if outdated {
-            self.renewed(credentials, password).await
-        } else {
-            None
-        };
-        let tokens = self.sessions.open(user_id, renewed).await?;
-        Ok(Json(tokens.into()))
+        for _ in 0..ROUNDS {
+            if let Some(tokens) = self.attempt(username.as_ref(), &password, &origin).await? {
+                return Ok(Json(tokens.into()));
+            }
+        }
+        Err(ApiError::unauthenticated())
     }
 }
 
 impl Login {
+    /// One attempt. Answers `None` when the account was changed while the password was verified.
+    async fn attempt(
+        &self,
+        username: Option<&Username>,
+        password: &str,
+        origin: &Origin,
+    ) -> Result<Option<Tokens>, ApiError> {
+        let credentials = self.credentials(username).await?;
+        let stored = credentials
+            .as_ref()
+            .map(|credentials| credentials.password_hash.clone());
+        let verified = self.hasher.verify(password.to_string(), stored).await?;
+        let (credentials, outdated) = self.admit(username, credentials, verified, origin)?;
+        let renewed = if outdated {
+            // Only after the attempt was let in: the time that this takes would tell of a right password where the account is
+            // locked. When the queue is full the old hash is kept until the next time.
+            self.hasher.hash(password.to_string()).await.ok()
+        } else {
+            None
+        };
+        let proof = Proof {
+            user: credentials.user_id,
+            password_hash: credentials.password_hash,
+            renewed,
+        };
+        self.sessions.open(proof, origin.clone()).await
+    }
+
     /// What cannot be a name is the name of nobody.
     async fn credentials(
         &self,
@@ -88,54 +137,66 @@ impl Login {
         }
     }
 
-    /// Whom the attempt lets in, and whether their hash is outdated.
-    fn judge(
+    /// Whom the attempt lets in, and whether their hash is outdated. An account that is switched off is treated as if every password were
+    /// wrong.
+    fn admit(
         &self,
-        username: Option<Username>,
+        username: Option<&Username>,
         credentials: Option<Credentials>,
         verified: Verified,
+        origin: &Origin,
     ) -> Result<(Credentials, bool), ApiError> {
-        let owner = credentials.as_ref().map(|credentials| credentials.user_id);
-        let right = credentials.zip(match verified {
-            Verified::Right { outdated } => Some(outdated),
-            Verified::Wrong => None,
-        });
-        let admitted =
-            username.is_some_and(|username| self.counts(&username, owner, right.is_some()));
-        metrics::counter!("filament_auth_logins_total", "outcome" => if admitted { "accepted" } else { "refused" })
-            .increment(1);
-        right
-            .filter(|_| admitted)
-            .ok_or_else(ApiError::unauthenticated)
-    }
-
-    /// Counts an attempt; answers whether it gets in. The log names accounts and not what was typed: people type their passwords into
-    /// the wrong field.
-    fn counts(&self, username: &Username, owner: Option<UserId>, right: bool) -> bool {
-        let judgement = self
-            .lockout
-            .judge(&username.key, right, self.host.clock.now_ms());
-        if let (Some(user_id), Judgement::Refused | Judgement::RefusedAndLocked) =
-            (owner, judgement)
-        {
-            tracing::info!(
-                target: "filament::security",
-                %user_id,
-                locked = judgement == Judgement::RefusedAndLocked,
-                "a log-in was refused"
-            );
+        let user_id = credentials.as_ref().map(|credentials| credentials.user_id);
+        let right = credentials
+            .filter(|credentials| !credentials.disabled)
+            .zip(match verified {
+                Verified::Right { outdated } => Some(outdated),
+                Verified::Wrong => None,
+            });
+        let address = limit_key(origin.client_ip);
+        let verdict = self.attempts.judge(
+            username.map(|username| &username.key),
+            address,
+            right.is_some(),
+            self.host.clock.now_ms(),
+        );
+        let outcome = if verdict == Verdict::Admitted {
+            "accepted"
+        } else {
+            "refused"
+        };
+        metrics::counter!("filament_auth_logins_total", "outcome" => outcome).increment(1);
+        match verdict {
+            Verdict::Admitted => right.ok_or_else(ApiError::unauthenticated),
+            Verdict::TooMany(wait) => Err(too_many(wait)),
+            Verdict::Refused {
+                locks_account,
+                locks_address,
+            } => {
+                if locks_account {
+                    metrics::counter!("filament_auth_lockouts_total").increment(1);
+                }
+                // Names the account and not what was typed: people type their passwords into the wrong field.
+                tracing::info!(
+                    target: "filament::security",
+                    request_id = %origin.request_id,
+                    client_ip = %origin.client_ip,
+                    user_id = user_id.map(tracing::field::display),
+                    locks_account,
+                    locks_address,
+                    "a log-in was refused"
+                );
+                Err(ApiError::unauthenticated())
+            }
         }
-        if judgement == Judgement::RefusedAndLocked {
-            metrics::counter!("filament_auth_lockouts_total").increment(1);
-        }
-        judgement == Judgement::Admitted
     }
+}
 
-    /// The password hashed with today's parameters. Only after the attempt was let in: the time that this takes would tell of a right
-    /// password where the account is locked. When the queue is full the old hash is kept until the next time.
-    async fn renewed(&self, credentials: Credentials, password: String) -> Option<RenewedHash> {
-        let to = self.hasher.hash(password).await.ok()?;
-        let from = credentials.password_hash;
-        Some(RenewedHash { from, to })
-    }
+/// 429 for an address from which too many log-ins failed.
+fn too_many(wait: Duration) -> ApiError {
+    ApiError::new(
+        ErrorCode::RATE_LIMITED,
+        "too many log-ins from this address have failed",
+    )
+    .retry_after(wait)
 }

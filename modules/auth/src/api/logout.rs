@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use filament_kernel::{
     ApiError,
-    http::{NoContent, Valid},
+    http::{NoContent, Origin, Valid},
 };
 use poem_openapi::{Object, OpenApi};
 use validator::Validate;
@@ -35,10 +35,14 @@ impl Logout {
         operation_id = "logout",
         tag = "Tag::Auth"
     )]
-    async fn logout(&self, body: Valid<LogoutRequest>) -> Result<NoContent, ApiError> {
+    async fn logout(
+        &self,
+        origin: Origin,
+        body: Valid<LogoutRequest>,
+    ) -> Result<NoContent, ApiError> {
         let token =
             RefreshToken::parse(&body.0.refresh_token).ok_or_else(ApiError::unauthenticated)?;
-        self.sessions.end(token).await?;
+        self.sessions.log_out(token, origin).await?;
         Ok(NoContent)
     }
 }

@@ -20,7 +20,7 @@ impl Me {
         tag = "Tag::Auth"
     )]
     async fn me(&self, caller: Caller) -> Result<Json<Profile>, ApiError> {
-        let profile = store::users::profile(self.db.read(), caller.user_id)
+        let profile = store::profiles::find(self.db.read(), caller.user_id)
             .await?
             .ok_or_else(ApiError::unauthenticated)?;
         Ok(Json(profile.into()))

@@ -1,6 +1,9 @@
 use std::sync::Arc;
 
-use filament_kernel::{ApiError, http::Valid};
+use filament_kernel::{
+    ApiError,
+    http::{Origin, Valid},
+};
 use poem_openapi::{Object, OpenApi, payload::Json};
 use validator::Validate;
 
@@ -32,10 +35,14 @@ impl Refresh {
         operation_id = "refresh",
         tag = "Tag::Auth"
     )]
-    async fn refresh(&self, body: Valid<RefreshRequest>) -> Result<Json<Session>, ApiError> {
+    async fn refresh(
+        &self,
+        origin: Origin,
+        body: Valid<RefreshRequest>,
+    ) -> Result<Json<Session>, ApiError> {
         let token =
             RefreshToken::parse(&body.0.refresh_token).ok_or_else(ApiError::unauthenticated)?;
-        let tokens = self.sessions.refresh(token).await?;
+        let tokens = self.sessions.refresh(token, origin).await?;
         Ok(Json(tokens.into()))
     }
 }

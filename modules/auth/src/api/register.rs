@@ -1,14 +1,18 @@
 use std::sync::Arc;
 
-use filament_kernel::{ApiError, audit::AuditEntry, http::Valid, id::UserId, module::Host};
+use filament_kernel::{
+    ApiError,
+    http::{Origin, Valid},
+};
 use poem_openapi::{Object, OpenApi, payload::Json};
 use validator::Validate;
 
 use super::Tag;
 use crate::{
+    accounts::Accounts,
+    captcha::Captcha,
     domain::{password, username, username::Username},
     hasher::Hasher,
-    store,
 };
 
 /// A name and a password for a new account.
@@ -21,7 +25,7 @@ pub struct RegisterRequest {
     /// 12 to 128 characters (UTF-16 code units).
     #[validate(custom(function = "password::check_new"))]
     password: String,
-    /// Not looked at while the server asks for no captcha.
+    /// What the captcha of `GET /auth/captcha` gave; not looked at where that names none.
     #[validate(length(max = 8_192))]
     captcha_token: Option<String>,
 }
@@ -34,56 +38,42 @@ pub struct Registered {
 }
 
 pub struct Register {
-    pub(crate) host: Host,
     pub(crate) hasher: Arc<Hasher>,
+    pub(crate) captcha: Option<Arc<Captcha>>,
+    pub(crate) accounts: Arc<Accounts>,
 }
 
 #[OpenApi]
 impl Register {
     /// Register an account
     ///
-    /// Answers the same, and after the same time, for a name that is taken: nobody learns here which accounts exist.
+    /// Answers the same, and after the same time, for a name that is taken: nobody learns here which accounts exist. Where
+    /// `GET /auth/captcha` names a captcha, it must be solved: 403 `captcha_failed` if it was not.
     #[oai(
         path = "/auth/register",
         method = "post",
         operation_id = "register",
         tag = "Tag::Auth"
     )]
-    async fn register(&self, body: Valid<RegisterRequest>) -> Result<Json<Registered>, ApiError> {
+    async fn register(
+        &self,
+        origin: Origin,
+        body: Valid<RegisterRequest>,
+    ) -> Result<Json<Registered>, ApiError> {
         let RegisterRequest {
-            username, password, ..
+            username,
+            password,
+            captcha_token,
         } = body.0;
         let username = Username::parse(&username)
             .ok_or_else(|| ApiError::internal("a name was not checked before it was used"))?;
+        if let Some(captcha) = &self.captcha {
+            captcha.check(captcha_token, origin.client_ip).await?;
+        }
         let password_hash = self.hasher.hash(password).await?;
-        self.add(username, password_hash).await?;
+        self.accounts
+            .register(username, password_hash, origin)
+            .await?;
         Ok(Json(Registered { accepted: true }))
-    }
-}
-
-impl Register {
-    async fn add(&self, username: Username, password_hash: String) -> Result<(), ApiError> {
-        let user_id: UserId = self.host.ids.next();
-        let now_ms = self.host.clock.now_ms();
-        let audit = self.host.audit.clone();
-        self.host
-            .db
-            .write(move |tx| {
-                Box::pin(async move {
-                    if store::users::add(tx, user_id, username, password_hash, now_ms).await? {
-                        let entry = AuditEntry {
-                            actor: Some(user_id),
-                            action: "account.register",
-                            guild: None,
-                            target: Some(user_id),
-                            details: None,
-                            request_id: None,
-                        };
-                        audit.record(tx, entry).await?;
-                    }
-                    Ok(())
-                })
-            })
-            .await
     }
 }

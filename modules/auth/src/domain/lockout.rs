@@ -1,13 +1,13 @@
-//! Guessing is slow: some wrong passwords in a row lock an account for a while.
+//! Guessing is slow: some wrong passwords in a row lock an account, or whatever else is counted by, for a while.
 //!
 //! An attempt is judged after its password was hashed, one at a time for each name, and while an account is locked a right
 //! password is refused in the same words as a wrong one. So attempts that run side by side gain nothing, and nobody can tell a
 //! locked account from a wrong password, or either from a name that does not exist: names are counted whether they exist or not.
 
-use std::{collections::HashMap, sync::Mutex};
+use std::{collections::HashMap, hash::Hash, time::Duration};
 
-/// Names that are remembered at most. To have one forgotten for want of room takes half as many failures with other names, each at the
-/// price of a hash: minutes of the server's whole capacity for hashing, for five guesses.
+/// Keys that are remembered at most. To have one forgotten for want of room takes half as many failures with other keys, each at the
+/// price of a hash: minutes of the server's whole capacity for hashing, for a few guesses.
 const CAPACITY: usize = 16_384;
 
 /// Failures are forgotten after so long without another.
@@ -38,32 +38,40 @@ impl Record {
     }
 }
 
-/// The names that failed of late.
-pub(crate) struct Lockout {
+/// The keys (accounts, addresses) that failed of late.
+pub(crate) struct Lockout<K> {
     failures: u32,
     lock_ms: i64,
-    records: Mutex<HashMap<String, Record>>,
+    records: HashMap<K, Record>,
 }
 
-impl Lockout {
+impl<K: Clone + Eq + Hash> Lockout<K> {
     /// `failures` in a row lock for `lock_secs`.
     pub(crate) fn new(failures: u32, lock_secs: u32) -> Self {
         Self {
             failures,
             lock_ms: i64::from(lock_secs) * 1_000,
-            records: Mutex::new(HashMap::new()),
+            records: HashMap::new(),
         }
     }
 
-    /// Judges an attempt for the account known by `key`, `right` telling whether its password is.
-    pub(crate) fn judge(&self, key: &str, right: bool, now_ms: i64) -> Judgement {
-        let mut records = self.records.lock().unwrap_or_else(|e| e.into_inner());
-        let mut record = records.get(key).copied().unwrap_or_default();
+    /// How long `key` is still locked, if it is.
+    pub(crate) fn locked_for(&self, key: &K, now_ms: i64) -> Option<Duration> {
+        let left_ms = self.records.get(key)?.locked_until_ms - now_ms;
+        u64::try_from(left_ms)
+            .ok()
+            .filter(|left_ms| *left_ms > 0)
+            .map(Duration::from_millis)
+    }
+
+    /// Judges an attempt counted by `key`, `right` telling whether its password is.
+    pub(crate) fn judge(&mut self, key: &K, right: bool, now_ms: i64) -> Judgement {
+        let mut record = self.records.get(key).copied().unwrap_or_default();
         if now_ms < record.locked_until_ms {
             return Judgement::Refused;
         }
         if right {
-            records.remove(key);
+            self.records.remove(key);
             return Judgement::Admitted;
         }
         if record.forgotten(now_ms) {
@@ -76,10 +84,10 @@ impl Lockout {
             record.failures = 0;
             record.locked_until_ms = now_ms + self.lock_ms;
         }
-        if records.len() >= CAPACITY && !records.contains_key(key) {
-            make_room(&mut records, now_ms);
+        if self.records.len() >= CAPACITY && !self.records.contains_key(key) {
+            make_room(&mut self.records, now_ms);
         }
-        records.insert(key.to_string(), record);
+        self.records.insert(key.clone(), record);
         if locks {
             Judgement::RefusedAndLocked
         } else {
@@ -89,7 +97,7 @@ impl Lockout {
 }
 
 /// Drops what is forgotten, and if that is not enough the older half.
-fn make_room(records: &mut HashMap<String, Record>, now_ms: i64) {
+fn make_room<K: Eq + Hash>(records: &mut HashMap<K, Record>, now_ms: i64) {
     records.retain(|_, record| !record.forgotten(now_ms));
     if records.len() > CAPACITY / 2 {
         let mut times: Vec<i64> = records.values().map(|record| record.last_ms).collect();
@@ -104,81 +112,84 @@ mod tests {
     use super::*;
     use Judgement::{Admitted, Refused, RefusedAndLocked};
 
-    fn lockout() -> Lockout {
+    fn lockout() -> Lockout<&'static str> {
         Lockout::new(5, 30)
     }
 
     #[test]
     fn five_failures_lock_for_thirty_seconds_even_for_the_right_password() {
-        let lockout = lockout();
+        let mut lockout = lockout();
         for _ in 0..4 {
-            assert_eq!(lockout.judge("ann", false, 1_000), Refused);
+            assert_eq!(lockout.judge(&"ann", false, 1_000), Refused);
         }
-        assert_eq!(lockout.judge("ann", false, 1_000), RefusedAndLocked);
-        assert_eq!(lockout.judge("ann", true, 1_000), Refused);
-        assert_eq!(lockout.judge("ann", true, 30_999), Refused);
+        assert_eq!(lockout.judge(&"ann", false, 1_000), RefusedAndLocked);
+        assert_eq!(lockout.judge(&"ann", true, 1_000), Refused);
+        let wait = lockout.locked_for(&"ann", 11_000);
+        assert_eq!(wait, Some(Duration::from_secs(20)));
+        assert_eq!(lockout.locked_for(&"ann", 31_000), None);
+        assert_eq!(lockout.judge(&"ann", true, 30_999), Refused);
         assert_eq!(
-            lockout.judge("bob", true, 1_000),
+            lockout.judge(&"bob", true, 1_000),
             Admitted,
             "nobody else is locked"
         );
-        assert_eq!(lockout.judge("ann", true, 31_000), Admitted);
+        assert_eq!(lockout.judge(&"ann", true, 31_000), Admitted);
     }
 
     #[test]
     fn failures_while_locked_do_not_lengthen_the_lock() {
-        let lockout = lockout();
+        let mut lockout = lockout();
         for _ in 0..50 {
-            lockout.judge("ann", false, 0);
+            lockout.judge(&"ann", false, 0);
         }
-        assert_eq!(lockout.judge("ann", false, 29_999), Refused);
-        assert_eq!(lockout.judge("ann", true, 30_000), Admitted);
+        assert_eq!(lockout.judge(&"ann", false, 29_999), Refused);
+        assert_eq!(lockout.judge(&"ann", true, 30_000), Admitted);
     }
 
     #[test]
     fn a_success_resets_and_after_a_lock_the_count_starts_anew() {
-        let lockout = lockout();
+        let mut lockout = lockout();
         for _ in 0..3 {
             for _ in 0..4 {
-                assert_eq!(lockout.judge("ann", false, 0), Refused);
+                assert_eq!(lockout.judge(&"ann", false, 0), Refused);
             }
-            assert_eq!(lockout.judge("ann", true, 0), Admitted);
+            assert_eq!(lockout.judge(&"ann", true, 0), Admitted);
         }
         for _ in 0..5 {
-            lockout.judge("ann", false, 0);
+            lockout.judge(&"ann", false, 0);
         }
         for _ in 0..4 {
-            assert_eq!(lockout.judge("ann", false, 30_000), Refused);
+            assert_eq!(lockout.judge(&"ann", false, 30_000), Refused);
         }
-        assert_eq!(lockout.judge("ann", false, 30_000), RefusedAndLocked);
+        assert_eq!(lockout.judge(&"ann", false, 30_000), RefusedAndLocked);
     }
 
     #[test]
     fn old_failures_are_forgotten() {
-        let lockout = lockout();
+        let mut lockout = lockout();
         for _ in 0..4 {
-            lockout.judge("ann", false, 0);
+            lockout.judge(&"ann", false, 0);
         }
-        assert_eq!(lockout.judge("ann", false, FORGET_AFTER_MS), Refused);
+        assert_eq!(lockout.judge(&"ann", false, FORGET_AFTER_MS), Refused);
     }
 
     #[test]
     fn the_memory_is_bounded_and_the_newest_are_kept() {
-        let lockout = lockout();
+        let mut lockout = Lockout::new(5, 30);
         for name in 0..100_000_i64 {
-            lockout.judge(&name.to_string(), false, name);
+            lockout.judge(&name, false, name);
         }
-        let records = lockout.records.lock().expect("not poisoned").len();
+        let records = lockout.records.len();
         assert!(records <= CAPACITY, "{records}");
         for _ in 0..3 {
-            assert_eq!(lockout.judge("99999", false, 100_000), Refused);
+            assert_eq!(lockout.judge(&99_999, false, 100_000), Refused);
         }
-        assert_eq!(lockout.judge("99999", false, 100_000), RefusedAndLocked);
+        assert_eq!(lockout.judge(&99_999, false, 100_000), RefusedAndLocked);
         // All at one moment: the halving drops what it must even where times do not differ.
-        let lockout = Lockout::new(5, 30);
+        let mut lockout = Lockout::new(5, 30);
         for name in 0..100_000 {
-            lockout.judge(&name.to_string(), false, 0);
+            lockout.judge(&name, false, 0);
         }
-        assert!(lockout.records.lock().expect("not poisoned").len() <= CAPACITY);
+        assert!(lockout.records.len() <= CAPACITY);
     }
 }

@@ -23,6 +23,23 @@ pub(crate) fn check_offered(password: &str) -> Result<(), ValidationError> {
     text::between(password, 1, MAX)
 }
 
+/// The characters of passwords that the server makes: none is mistaken for another when it is read aloud or copied by hand.
+const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+
+/// A new password of 120 random bits, in six groups of four characters.
+pub(crate) fn generate() -> String {
+    let groups: Vec<String> = (0..6)
+        .map(|_| {
+            let random = rand::random::<[u8; 4]>();
+            random
+                .iter()
+                .map(|byte| char::from(ALPHABET[usize::from(byte % 32)]))
+                .collect()
+        })
+        .collect();
+    groups.join("-")
+}
+
 /// Hashes and verifies. Slow on purpose: never on a thread that serves requests.
 pub(crate) struct Passwords {
     argon2: Argon2<'static>,
@@ -152,6 +169,14 @@ mod tests {
             );
             assert_eq!(other.verify("wrong", Some(&stored)), Ok(Verified::Wrong));
         }
+    }
+
+    #[test]
+    fn a_generated_password_is_one_that_could_be_chosen_and_never_the_same() {
+        let password = generate();
+        assert_eq!(password.len(), 29);
+        assert!(check_new(&password).is_ok());
+        assert_ne!(password, generate());
     }
 
     #[test]

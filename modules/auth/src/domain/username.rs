@@ -1,5 +1,6 @@
 //! Names of accounts: 3 to 32 of `[A-Za-z0-9_.]`. Names that differ in case only are one name.
 
+use filament_kernel::{ApiError, ErrorCode};
 use validator::ValidationError;
 
 /// Characters at least.
@@ -28,19 +29,29 @@ impl Username {
             key: text.to_ascii_lowercase(),
         })
     }
+
+    /// The same, for somebody who is told what is wrong.
+    pub(crate) fn checked(text: &str) -> Result<Self, ValidationError> {
+        Self::parse(text).ok_or_else(|| {
+            let rule = format!(
+                "must be {MIN} to {MAX} letters, digits, underscores and dots (A-Z a-z 0-9 _ .)"
+            );
+            ValidationError::new("username").with_message(rule.into())
+        })
+    }
+}
+
+/// 409: another account has the name.
+pub(crate) fn taken() -> ApiError {
+    ApiError::new(
+        ErrorCode::new(409, "username_taken"),
+        "username: somebody else has this name",
+    )
 }
 
 /// For `#[validate(custom)]`.
 pub(crate) fn check(text: &str) -> Result<(), ValidationError> {
-    match Username::parse(text) {
-        Some(_) => Ok(()),
-        None => Err(ValidationError::new("username").with_message(
-            format!(
-                "must be {MIN} to {MAX} letters, digits, underscores and dots (A-Z a-z 0-9 _ .)"
-            )
-            .into(),
-        )),
-    }
+    Username::checked(text).map(drop)
 }
 
 #[cfg(test)]

@@ -3,13 +3,13 @@
 
 use filament_kernel::id::{SessionId, UserId};
 use sea_orm::{
-    ActiveValue::Set, ConnectionTrait, DbErr, QueryOrder, QuerySelect, QueryTrait, UpdateMany,
-    entity::prelude::*,
+    ActiveValue::Set, ConnectionTrait, DbErr, QueryOrder, QuerySelect, QueryTrait, Select,
+    SelectExt, UpdateMany, entity::prelude::*,
 };
 
 use crate::{
-    domain::refresh_token::RefreshToken,
-    entity::session::{ActiveModel, Column, Entity},
+    domain::{device::Device, refresh_token::RefreshToken},
+    entity::session::{ActiveModel, Column, Entity, Model},
 };
 
 /// Begins a session.
@@ -17,6 +17,7 @@ pub(crate) async fn open(
     db: &impl ConnectionTrait,
     user_id: UserId,
     token: &RefreshToken,
+    device: Device,
     now_ms: i64,
     expires_at_ms: i64,
 ) -> Result<(), DbErr> {
@@ -29,8 +30,8 @@ pub(crate) async fn open(
         refreshed_at_ms: Set(now_ms),
         expires_at_ms: Set(expires_at_ms),
         revoked_at_ms: Set(None),
-        client: Set(None),
-        network: Set(None),
+        client: Set(device.client),
+        network: Set(Some(device.network)),
     };
     Entity::insert(row).exec_without_returning(db).await?;
     Ok(())
@@ -91,6 +92,129 @@ pub(crate) async fn revoke_lineage(
     owner_of_updated(update, db).await
 }
 
+/// Which sessions of an account are meant.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Which {
+    /// All of them.
+    All,
+    /// All others.
+    AllBut(SessionId),
+    /// This one.
+    Only(SessionId),
+}
+
+/// Sessions that were ended.
+#[derive(Debug, Default)]
+pub(crate) struct Ended {
+    /// Each of them.
+    pub(crate) sessions: Vec<SessionId>,
+    /// How many of them were live.
+    pub(crate) live: usize,
+}
+
+/// Ends sessions of an account whose row the caller has locked. Those that have expired are ended as well: a refresh that read the
+/// clock a moment ago may be about to prolong one.
+pub(crate) async fn end(
+    db: &impl ConnectionTrait,
+    user_id: UserId,
+    which: Which,
+    now_ms: i64,
+) -> Result<Ended, DbErr> {
+    let update = Entity::update_many()
+        .filter(Column::UserId.eq(user_id))
+        .filter(Column::RevokedAtMs.is_null())
+        .col_expr(Column::RevokedAtMs, Expr::value(now_ms));
+    let update = match which {
+        Which::All => update,
+        Which::AllBut(kept) => update.filter(Column::SessionId.ne(kept)),
+        Which::Only(session) => update.filter(Column::SessionId.eq(session)),
+    };
+    let rows = update.exec_with_returning(db).await?;
+    Ok(Ended {
+        live: rows.iter().filter(|row| row.expires_at_ms > now_ms).count(),
+        sessions: rows.into_iter().map(|row| row.session_id).collect(),
+    })
+}
+
+fn live_of(user_id: UserId, now_ms: i64) -> Select<Entity> {
+    Entity::find()
+        .filter(Column::UserId.eq(user_id))
+        .filter(Column::RevokedAtMs.is_null())
+        .filter(Column::ExpiresAtMs.gt(now_ms))
+}
+
+/// Ends all but the `keep` live sessions of an account that were used last. Answers which.
+pub(crate) async fn end_least_recently_used(
+    db: &impl ConnectionTrait,
+    user_id: UserId,
+    keep: usize,
+    now_ms: i64,
+) -> Result<Ended, DbErr> {
+    let by_use: Vec<SessionId> = live_of(user_id, now_ms)
+        .select_only()
+        .column(Column::SessionId)
+        .order_by_desc(Column::RefreshedAtMs)
+        .order_by_desc(Column::SessionId)
+        .into_tuple()
+        .all(db)
+        .await?;
+    let mut ended = Ended::default();
+    for session in by_use.into_iter().skip(keep) {
+        let one = end(db, user_id, Which::Only(session), now_ms).await?;
+        ended.live += one.live;
+        ended.sessions.extend(one.sessions);
+    }
+    Ok(ended)
+}
+
+/// What is shown of a live session.
+pub(crate) struct Shown {
+    pub(crate) session_id: SessionId,
+    pub(crate) created_at_ms: i64,
+    pub(crate) last_used_at_ms: i64,
+    pub(crate) client: Option<String>,
+    pub(crate) network: Option<String>,
+}
+
+impl From<Model> for Shown {
+    fn from(row: Model) -> Self {
+        Self {
+            session_id: row.session_id,
+            created_at_ms: row.created_at_ms,
+            last_used_at_ms: row.refreshed_at_ms,
+            client: row.client,
+            network: row.network,
+        }
+    }
+}
+
+/// The live sessions of an account, newest first.
+pub(crate) async fn live(
+    db: &impl ConnectionTrait,
+    user_id: UserId,
+    now_ms: i64,
+) -> Result<Vec<Shown>, DbErr> {
+    let rows = live_of(user_id, now_ms)
+        .order_by_desc(Column::CreatedAtMs)
+        .order_by_desc(Column::SessionId)
+        .all(db)
+        .await?;
+    Ok(rows.into_iter().map(Shown::from).collect())
+}
+
+/// Whether a session of an account is live.
+pub(crate) async fn is_live(
+    db: &impl ConnectionTrait,
+    user_id: UserId,
+    session: SessionId,
+    now_ms: i64,
+) -> Result<bool, DbErr> {
+    live_of(user_id, now_ms)
+        .filter(Column::SessionId.eq(session))
+        .exists(db)
+        .await
+}
+
 /// The sessions that were revoked at `since_ms` or later, and when.
 pub(crate) async fn revoked_since(
     db: &impl ConnectionTrait,
@@ -105,22 +229,27 @@ pub(crate) async fn revoked_since(
         .await
 }
 
-/// Deletes up to `limit` sessions that expired before `before_ms`. Answers how many.
-pub(crate) async fn delete_expired(
+/// Deletes up to `limit` sessions that expired, and as many that were revoked, before `before_ms`. Answers how many of the one or of the
+/// other there were, whichever is more.
+pub(crate) async fn delete_over(
     db: &impl ConnectionTrait,
     before_ms: i64,
     limit: u64,
 ) -> Result<u64, DbErr> {
-    let oldest = Entity::find()
-        .select_only()
-        .column(Column::SessionId)
-        .filter(Column::ExpiresAtMs.lt(before_ms))
-        .order_by_asc(Column::ExpiresAtMs)
-        .limit(limit)
-        .into_query();
-    let deleted = Entity::delete_many()
-        .filter(Column::SessionId.in_subquery(oldest))
-        .exec(db)
-        .await?;
-    Ok(deleted.rows_affected)
+    let mut most = 0;
+    for ended_at in [Column::ExpiresAtMs, Column::RevokedAtMs] {
+        let oldest = Entity::find()
+            .select_only()
+            .column(Column::SessionId)
+            .filter(ended_at.lt(before_ms))
+            .order_by_asc(ended_at)
+            .limit(limit)
+            .into_query();
+        let deleted = Entity::delete_many()
+            .filter(Column::SessionId.in_subquery(oldest))
+            .exec(db)
+            .await?;
+        most = most.max(deleted.rows_affected);
+    }
+    Ok(most)
 }

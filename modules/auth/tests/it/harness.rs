@@ -1,6 +1,8 @@
 //! A server with nothing on it but the module.
 
 use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv4Addr},
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -18,21 +20,24 @@ use filament_kernel::{
     gateway::Gateway,
     http::RequestContext,
     id::{Ids, SessionId, UserId},
-    log::{EventLog, LogBackend, LoggedEvent, PendingChange, Stream, Topic},
-    module::{Context, Erased, Health, Host, Module, Routes},
+    log::{EventLog, Stream, Topic},
+    module::{Context, EndpointRef, Erased, Health, Host, Module, Routes},
+    operator::OperatorCommand,
     ports::{Accounts, Authenticator},
     scope::ScopeOwner,
-    service::{CurrentServices, ServiceTable},
+    service::ServiceTable,
 };
 use filament_migration::{Migrator, MigratorTrait};
 use filament_test_support::{Backend, TestDatabase};
 use poem::{
-    Endpoint, Request,
+    Endpoint, Request, Route, RouteMethod,
     http::{Method, StatusCode, Uri},
 };
 use sea_orm::{ConnectOptions, DbErr};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+use crate::ports::{Ports, WritingLog};
 
 /// A password that follows the rules.
 pub(crate) const PASSWORD: &str = "correct horse battery";
@@ -43,6 +48,8 @@ pub(crate) struct Site {
     pub(crate) db: Database,
     pub(crate) clock: Clock,
     pub(crate) data: Arc<TempDir>,
+    /// What other modules provide.
+    pub(crate) ports: Ports,
     ids: Arc<Ids>,
     _database: TestDatabase,
 }
@@ -76,6 +83,7 @@ impl Site {
             db: Database::new(readers, writer),
             clock: Clock::default(),
             data: Arc::new(tempfile::tempdir().expect("a folder")),
+            ports: Ports::default(),
             ids: Arc::default(),
             _database: database,
         }
@@ -95,13 +103,14 @@ impl Site {
         change(&mut config);
 
         let gateway = Arc::new(Sockets::default());
+        let log = Arc::new(WritingLog::new(self.db.clone()));
         let audit = Arc::new(AuditTrail::default());
         let owner = ScopeOwner::new(|panic| panic!("a task panicked: {panic:?}"));
         let context = Context {
             config: Arc::new(config),
             host: Host {
                 db: self.db.clone(),
-                log: EventLog::new(Arc::new(Silence)),
+                log: EventLog::new(log.clone()),
                 gateway: gateway.clone(),
                 audit: audit.clone(),
                 clock: self.clock.clone(),
@@ -111,7 +120,7 @@ impl Site {
             scope: owner.scope(),
             health: Health::default(),
             prepared: Arc::default(),
-            current: Arc::new(Silence),
+            current: Arc::new(self.ports.clone()),
         };
         let instance = Auth::prepare(context).await.expect("it comes up");
         let Erased { routes, parts } = instance.into();
@@ -120,13 +129,20 @@ impl Site {
             .into_iter()
             .map(|(_, provide)| provide(Auth::MANIFEST.id));
         Server {
-            routes,
+            router: router(routes),
+            operator: parts.operator_commands,
             services: Arc::new(ServiceTable::new(provided)),
             gateway,
+            log,
             audit,
             owner,
             _site: self.clone(),
         }
+    }
+
+    /// The id of somebody without an account.
+    pub(crate) fn stranger(&self) -> UserId {
+        self.ids.next()
     }
 
     pub(crate) fn later(&self, seconds: u64) {
@@ -134,11 +150,36 @@ impl Site {
     }
 }
 
+fn router(routes: Routes) -> Route {
+    struct Shared(EndpointRef);
+
+    impl Endpoint for Shared {
+        type Output = poem::Response;
+
+        async fn call(&self, request: Request) -> poem::Result<Self::Output> {
+            self.0.call(request).await
+        }
+    }
+
+    routes
+        .into_iter()
+        .fold(Route::new(), |router, (path, methods)| {
+            let methods = methods
+                .into_iter()
+                .fold(RouteMethod::new(), |all, (method, endpoint)| {
+                    all.method(method, Shared(endpoint))
+                });
+            router.at(path, methods)
+        })
+}
+
 /// The module, as the host holds it.
 pub(crate) struct Server {
-    routes: Routes,
+    router: Route,
+    operator: HashMap<&'static str, Arc<dyn OperatorCommand>>,
     pub(crate) services: Arc<ServiceTable>,
     pub(crate) gateway: Arc<Sockets>,
+    pub(crate) log: Arc<WritingLog>,
     pub(crate) audit: Arc<AuditTrail>,
     owner: ScopeOwner,
     _site: Site,
@@ -163,6 +204,9 @@ impl Session {
     }
 }
 
+/// Where requests come from when a test does not say.
+pub(crate) const HOME: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
 /// A refusal: its status, its code and its message.
 pub(crate) type Refusal = (u16, &'static str, String);
 
@@ -181,26 +225,64 @@ impl Server {
         token: Option<&str>,
         body: Option<&Value>,
     ) -> Result<(StatusCode, Value), Refusal> {
-        let endpoint = &self.routes[path][&method];
+        self.call_from(HOME, None, method, path, token, body).await
+    }
+
+    /// The same from an address, by a client that calls itself something.
+    pub(crate) async fn call_from(
+        &self,
+        client_ip: IpAddr,
+        client: Option<&str>,
+        method: Method,
+        path: &str,
+        token: Option<&str>,
+        body: Option<&Value>,
+    ) -> Result<(StatusCode, Value), Refusal> {
         let mut request = Request::builder()
             .method(method)
             .uri(Uri::try_from(path).expect("a path"));
+        if let Some(client) = client {
+            request = request.header("user-agent", client);
+        }
         if let Some(token) = token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
-        let mut request = match body {
+        let request = match body {
             Some(body) => request
                 .content_type("application/json")
                 .body(body.to_string()),
             None => request.finish(),
         };
+        self.send(client_ip, request).await
+    }
+
+    /// Sends bytes that are no JSON, without saying what they are.
+    pub(crate) async fn upload(
+        &self,
+        path: &str,
+        token: &str,
+        bytes: &'static [u8],
+    ) -> Result<(StatusCode, Value), Refusal> {
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri(Uri::try_from(path).expect("a path"))
+            .header("authorization", format!("Bearer {token}"))
+            .body(bytes);
+        self.send(HOME, request).await
+    }
+
+    async fn send(
+        &self,
+        client_ip: IpAddr,
+        mut request: Request,
+    ) -> Result<(StatusCode, Value), Refusal> {
         request.extensions_mut().insert(Arc::new(RequestContext {
             request_id: "test".to_string(),
-            client_ip: [127, 0, 0, 1].into(),
+            client_ip,
             services: self.services.clone(),
             generation: 1,
         }));
-        match endpoint.call(request).await {
+        match self.router.call(request).await {
             Ok(response) => {
                 let status = response.status();
                 let bytes = response.into_body().into_vec().await.expect("a body");
@@ -243,6 +325,22 @@ impl Server {
         Ok(serde_json::from_value(body).expect("a session"))
     }
 
+    /// Logs in from an address, with a client that calls itself something.
+    pub(crate) async fn log_in_from(
+        &self,
+        client_ip: IpAddr,
+        client: Option<&str>,
+        username: &str,
+        password: &str,
+    ) -> Result<Session, Refusal> {
+        let (post, path) = (Method::POST, "/auth/login");
+        let body = json!({ "username": username, "password": password });
+        let (_, body) = self
+            .call_from(client_ip, client, post, path, None, Some(&body))
+            .await?;
+        Ok(serde_json::from_value(body).expect("a session"))
+    }
+
     /// Registers and logs in.
     pub(crate) async fn person(&self, username: &str) -> Session {
         self.register(username, PASSWORD).await.expect("accepted");
@@ -268,6 +366,69 @@ impl Server {
         self.call(Method::GET, "/auth/me", Some(access_token), None)
             .await
             .map(|(_, body)| body)
+    }
+
+    /// The caller's sessions.
+    pub(crate) async fn sessions(&self, session: &Session) -> Result<Vec<Value>, Refusal> {
+        let token = Some(session.access_token.as_str());
+        let (_, body) = self
+            .call(Method::GET, "/auth/sessions", token, None)
+            .await?;
+        Ok(body["sessions"].as_array().expect("a list").clone())
+    }
+
+    /// Ends a session of the caller.
+    pub(crate) async fn end_session(
+        &self,
+        session: &Session,
+        ended: SessionId,
+    ) -> Result<(), Refusal> {
+        let path = format!("/auth/sessions/{ended}");
+        self.done(session, Method::DELETE, &path, None).await
+    }
+
+    /// Ends all other sessions of the caller.
+    pub(crate) async fn end_others(&self, session: &Session) -> Result<(), Refusal> {
+        self.done(session, Method::DELETE, "/auth/sessions", None)
+            .await
+    }
+
+    /// Changes the caller's password.
+    pub(crate) async fn change_password(
+        &self,
+        session: &Session,
+        from: &str,
+        to: &str,
+    ) -> Result<(), Refusal> {
+        let body = json!({ "current_password": from, "new_password": to });
+        self.done(session, Method::POST, "/auth/password", Some(&body))
+            .await
+    }
+
+    async fn done(
+        &self,
+        session: &Session,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<(), Refusal> {
+        let token = Some(session.access_token.as_str());
+        let answer = self.call(method, path, token, body).await?;
+        assert_eq!(answer, (StatusCode::NO_CONTENT, Value::Null));
+        Ok(())
+    }
+
+    /// Carries out a command of the operator.
+    pub(crate) async fn operate(&self, name: &str, data: Value) -> Result<Value, Refusal> {
+        let data = serde_json::value::to_raw_value(&data).expect("JSON");
+        let answer = self.operator[name].run(&data).await;
+        answer.map_err(|error| {
+            (
+                error.code().status,
+                error.code().word,
+                error.message().to_string(),
+            )
+        })
     }
 
     pub(crate) async fn authenticate(&self, access_token: &str) -> Option<Caller> {
@@ -340,6 +501,10 @@ impl AuditTrail {
         entries.iter().map(|entry| entry.action).collect()
     }
 
+    pub(crate) fn entries(&self) -> Vec<AuditEntry> {
+        self.entries.lock().expect("not poisoned").clone()
+    }
+
     pub(crate) fn breaks(&self, broken: bool) {
         self.broken.store(broken, Ordering::SeqCst);
     }
@@ -353,29 +518,5 @@ impl Audit for AuditTrail {
         }
         self.entries.lock().expect("not poisoned").push(entry);
         Ok(())
-    }
-}
-
-/// The parts of a host that the module does not use.
-struct Silence;
-
-#[async_trait::async_trait]
-impl LogBackend for Silence {
-    fn enqueue(&self, change: Box<dyn PendingChange>) -> Result<(), Box<dyn PendingChange>> {
-        Err(change)
-    }
-
-    async fn read(&self, _: Stream, _: i64, _: u64) -> Result<Vec<LoggedEvent>, ApiError> {
-        Ok(Vec::new())
-    }
-
-    async fn head(&self, _: Stream) -> Result<i64, ApiError> {
-        Ok(0)
-    }
-}
-
-impl CurrentServices for Silence {
-    fn current(&self) -> Arc<ServiceTable> {
-        Arc::default()
     }
 }

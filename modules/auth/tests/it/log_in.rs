@@ -1,3 +1,5 @@
+use std::net::IpAddr;
+
 use filament_test_support::on_both_databases;
 use serde_json::json;
 
@@ -42,6 +44,54 @@ on_both_databases!(four_failures_and_a_success_begin_anew, async |backend| {
         assert!(server.log_in("ada", PASSWORD).await.is_ok());
     }
 });
+
+on_both_databases!(
+    an_address_that_fails_too_often_waits_and_nobody_else,
+    async |backend| {
+        let site = Site::new(backend).await;
+        let server = site.server().await;
+        let session = server.person("ada").await;
+        let away: IpAddr = "2001:db8:0:1::5".parse().expect("an address");
+        let neighbour: IpAddr = "2001:db8:0:1::6".parse().expect("an address");
+        for guess in 0..30 {
+            let name = format!("name{guess}");
+            let answer = server.log_in_from(away, None, &name, "wrong").await;
+            assert_eq!(answer, Err(unauthenticated()));
+        }
+        // Whoever has a /64 has all of its addresses.
+        for address in [away, neighbour] {
+            for password in [PASSWORD, "wrong"] {
+                let (status, code, _) = server
+                    .log_in_from(address, None, "ada", password)
+                    .await
+                    .expect_err("too many");
+                assert_eq!((status, code), (429, "rate_limited"));
+            }
+        }
+        assert!(server.log_in("ada", PASSWORD).await.is_ok());
+        assert!(server.me(&session.access_token).await.is_ok());
+        assert!(server.refresh(&session.refresh_token).await.is_ok());
+        site.later(30);
+        let again = server.log_in_from(away, None, "ada", PASSWORD).await;
+        assert!(again.is_ok());
+    }
+);
+
+on_both_databases!(
+    guesses_side_by_side_do_not_outrun_the_limit_of_an_address,
+    async |backend| {
+        let server = Site::new(backend).await.server().await;
+        let names: Vec<String> = (0..60).map(|guess| format!("name{guess}")).collect();
+        let all =
+            futures_util::future::join_all(names.iter().map(|name| server.log_in(name, "wrong")))
+                .await;
+        let judged = all
+            .iter()
+            .filter(|answer| **answer == Err(unauthenticated()))
+            .count();
+        assert_eq!(judged, 30, "{all:?}");
+    }
+);
 
 on_both_databases!(
     many_right_passwords_at_once_are_all_right,

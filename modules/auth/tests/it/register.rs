@@ -57,7 +57,15 @@ on_both_databases!(
             server.log_in("ada", "another good password").await,
             Err(unauthenticated())
         );
-        assert_eq!(server.audit.actions(), ["account.register", "session.open"]);
+        assert_eq!(
+            server.audit.actions(),
+            [
+                "account.register",
+                "account.register_refused",
+                "session.open"
+            ],
+            "it costs the same statements"
+        );
     }
 );
 
@@ -71,7 +79,11 @@ on_both_databases!(of_many_who_want_one_name_one_gets_it, async |backend| {
     )
     .await;
     assert!(all.iter().all(Result::is_ok));
-    assert_eq!(server.audit.actions(), ["account.register"]);
+    let recorded = server.audit.actions();
+    let made = recorded
+        .iter()
+        .filter(|action| **action == "account.register");
+    assert_eq!(made.count(), 1);
 });
 
 on_both_databases!(

@@ -7,10 +7,10 @@ use futures_util::future::join_all;
 use crate::harness::{Server, Session, Site, unauthenticated};
 
 /// A small generator of decisions: a failing run is repeated by its seed.
-struct Choices(u64);
+pub(crate) struct Choices(pub(crate) u64);
 
 impl Choices {
-    fn below(&mut self, bound: usize) -> usize {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         // splitmix64 (Steele, Lea and Flood, 2014).
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;

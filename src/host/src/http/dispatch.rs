@@ -3,7 +3,7 @@ use std::{net::IpAddr, panic::AssertUnwindSafe, sync::Arc, time::Instant};
 use bytes::Bytes;
 use filament_kernel::{
     ApiError, Caller, ErrorCode,
-    http::RequestContext,
+    http::{BodyLimit, RequestContext},
     id::Ids,
     limits::{Allowance, limit_key},
     scope::panic_message,
@@ -21,7 +21,7 @@ use ulid::Ulid;
 use super::{
     client::client_ip,
     endpoint::RouteAllowance,
-    failure::{api_error, render, too_large},
+    failure::{api_error, render},
     upload::Upload,
 };
 use crate::{
@@ -140,16 +140,9 @@ impl App {
                 format!("the headers are longer than {longest} bytes"),
             ));
         }
-        let limit = snapshot.http.max_body_bytes;
-        let announced = parts
-            .headers
-            .get(header::CONTENT_LENGTH)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.parse::<usize>().ok());
-        if announced.is_some_and(|length| length > limit) {
-            return Err(too_large(limit));
-        }
-        let mut request = Request::from_parts(parts, upload.body(limit));
+        let limit = BodyLimit::new(snapshot.http.max_json_body_bytes);
+        let mut request = Request::from_parts(parts, upload.body(limit.clone()));
+        request.extensions_mut().insert(limit);
         request.extensions_mut().insert(context.clone());
         request.extensions_mut().insert(snapshot.clone());
         let path = request.uri().path().to_string();
@@ -271,7 +264,7 @@ fn finish_headers(response: &mut Response, context: &RequestContext, per_ip: Opt
             .collect();
         HeaderValue::from_str(&items.join(", ")).ok()
     };
-    if let Some(policy) = list(|name, a| format!("\"{name}\";q={};w=60", a.per_minute)) {
+    if let Some(policy) = list(|name, a| format!("\"{name}\";q={};w={}", a.quota, a.window_secs)) {
         headers.insert("ratelimit-policy", policy);
     }
     if let Some(left) = list(|name, a| format!("\"{name}\";r={};t={}", a.remaining, a.wait_secs)) {

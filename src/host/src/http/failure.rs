@@ -1,4 +1,7 @@
-use filament_kernel::{ApiError, ErrorCode};
+use filament_kernel::{
+    ApiError, ErrorCode,
+    http::{body_broken_off, payload_too_large},
+};
 use poem::{
     Error, Response,
     error::{MethodNotAllowedError, NotFoundError, ReadBodyError},
@@ -9,19 +12,8 @@ use poem_openapi::error::{
 };
 use tracing::error;
 
-use crate::snapshot::{Absence, Snapshot};
-
-/// What a module's absence answers.
-fn absent(module: &str, absence: Absence) -> ApiError {
-    match absence {
-        Absence::Disabled => ApiError::new(
-            ErrorCode::MODULE_DISABLED,
-            format!("the module `{module}` is switched off"),
-        ),
-        Absence::Unavailable => ApiError::unavailable(format!("the module `{module}` is not up"))
-            .retry_after(std::time::Duration::from_secs(1)),
-    }
-}
+use super::upload::OverLimit;
+use crate::snapshot::Snapshot;
 
 /// Any error that a request ended with, as one of ours.
 pub(super) fn api_error(error: Error, snapshot: &Snapshot, path: &str) -> ApiError {
@@ -32,7 +24,7 @@ pub(super) fn api_error(error: Error, snapshot: &Snapshot, path: &str) -> ApiErr
     let invalid = |message: String| ApiError::new(ErrorCode::INVALID_REQUEST, message);
     if error.is::<NotFoundError>() {
         return match snapshot.absent_owner(path) {
-            Some((module, absence)) => absent(module, absence),
+            Some((module, absence)) => absence.of(module),
             None => ApiError::not_found(),
         };
     }
@@ -70,20 +62,13 @@ pub(super) fn api_error(error: Error, snapshot: &Snapshot, path: &str) -> ApiErr
     }
     if let Some(body) = error.downcast_ref::<ReadBodyError>() {
         return match body {
-            ReadBodyError::Io(io) if is_over_limit(io) => too_large(snapshot.http.max_body_bytes),
-            ReadBodyError::PayloadTooLarge => too_large(snapshot.http.max_body_bytes),
-            _ => invalid("the body could not be read to its end".to_string()),
+            ReadBodyError::Io(io) if is_over_limit(io) => {
+                payload_too_large(snapshot.http.max_json_body_bytes)
+            }
+            _ => body_broken_off(),
         };
     }
     by_status(error)
-}
-
-/// 413.
-pub(super) fn too_large(limit: usize) -> ApiError {
-    ApiError::new(
-        ErrorCode::PAYLOAD_TOO_LARGE,
-        format!("the body is longer than {limit} bytes"),
-    )
 }
 
 /// The limit's error may be wrapped in several others by the time that it gets here.
@@ -91,7 +76,7 @@ fn is_over_limit(io: &std::io::Error) -> bool {
     let mut inner: Option<&(dyn std::error::Error + 'static)> =
         io.get_ref().map(|inner| inner as _);
     while let Some(error) = inner {
-        if error.is::<http_body_util::LengthLimitError>() {
+        if error.is::<OverLimit>() {
             return true;
         }
         inner = match error.downcast_ref::<std::io::Error>() {

@@ -11,8 +11,8 @@ pub struct HttpSettings {
     pub per_ip: Arc<RateLimit<IpAddr>>,
     /// A request that takes longer is answered 408.
     pub request_timeout: Duration,
-    /// A longer body is answered 413.
-    pub max_body_bytes: usize,
+    /// A longer body is answered 413, unless its handler takes it raw and bounds it itself.
+    pub max_json_body_bytes: usize,
     /// Only these may say whom they speak for.
     pub trusted_proxies: Vec<IpNet>,
     /// Who may read `/metrics`.
@@ -42,7 +42,7 @@ impl HttpSettings {
         Self {
             per_ip: Arc::new(RateLimit::per_minute(http.rate_limit_requests_per_minute)),
             request_timeout: http.request_timeout(),
-            max_body_bytes: http.max_json_body_bytes,
+            max_json_body_bytes: http.max_json_body_bytes,
             trusted_proxies: config.host.server.trusted_proxy_cidrs.clone(),
             metrics_readers: http.metrics_allowed_cidrs.clone(),
             compression: http.compression,

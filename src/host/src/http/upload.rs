@@ -1,18 +1,22 @@
-//! A request's body, of which something may be left when the answer is known.
+//! A request's body: bounded while it is read, and of which something may be left when the answer is known.
 //!
 //! A client that is still sending when the server closes gets a broken connection in place of the answer (RFC 9112, section 9.6). So what is
 //! left is read and thrown away, up to a bound; beyond it the answer announces that the connection ends.
 
 use std::{
+    error::Error,
+    fmt,
     future::poll_fn,
+    io,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard},
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Limited};
+use filament_kernel::http::BodyLimit;
+use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use poem::http::{HeaderMap, header};
 
@@ -36,13 +40,17 @@ impl Upload {
         }
     }
 
-    /// The body for the handler, which gets an error after `limit` bytes.
-    pub(super) fn body(&self, limit: usize) -> poem::Body {
+    /// The body for the handler. Reading it fails with [`OverLimit`] as soon as it is known to be longer than `limit`.
+    pub(super) fn body(&self, limit: BodyLimit) -> poem::Body {
         match &self.body {
-            Some(shared) => Limited::new(Reader(shared.clone()), limit)
-                .map_err(std::io::Error::other)
-                .boxed()
-                .into(),
+            Some(shared) => {
+                let reader = Reader {
+                    body: shared.clone(),
+                    limit,
+                    read: 0,
+                };
+                reader.boxed().into()
+            }
             None => poem::Body::empty(),
         }
     }
@@ -84,24 +92,60 @@ fn lock(shared: &Mutex<Incoming>) -> MutexGuard<'_, Incoming> {
     shared.lock().unwrap_or_else(|e| e.into_inner())
 }
 
-struct Reader(Arc<Mutex<Incoming>>);
+/// The body is longer than may be read; travels inside an [`io::Error`].
+#[derive(Debug)]
+pub(super) struct OverLimit;
+
+impl fmt::Display for OverLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the body is longer than may be read")
+    }
+}
+
+impl Error for OverLimit {}
+
+/// The handler's end of the body.
+struct Reader {
+    body: Arc<Mutex<Incoming>>,
+    limit: BodyLimit,
+    read: usize,
+}
 
 impl Body for Reader {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = io::Error;
 
     fn poll_frame(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        Pin::new(&mut *lock(&self.0)).poll_frame(cx)
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        let over = || Poll::Ready(Some(Err(io::Error::other(OverLimit))));
+        let left = self.limit.bytes().saturating_sub(self.read);
+        let polled = {
+            let mut body = lock(&self.body);
+            // What was announced and is too long is refused unread.
+            if usize::try_from(body.size_hint().lower()).map_or(true, |announced| announced > left)
+            {
+                return over();
+            }
+            ready!(Pin::new(&mut *body).poll_frame(cx))
+        };
+        let length = match &polled {
+            Some(Ok(frame)) => frame.data_ref().map_or(0, Bytes::len),
+            _ => 0,
+        };
+        if length > left {
+            return over();
+        }
+        self.read += length;
+        Poll::Ready(polled.map(|frame| frame.map_err(io::Error::other)))
     }
 
     fn is_end_stream(&self) -> bool {
-        lock(&self.0).is_end_stream()
+        lock(&self.body).is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        lock(&self.0).size_hint()
+        lock(&self.body).size_hint()
     }
 }

@@ -29,6 +29,7 @@ fn catalogue(product: &Product) -> Vec<Value> {
                 "provides": names(manifest.provides),
                 "routes": manifest.routes,
                 "commands": manifest.commands,
+                "operator_commands": manifest.operator_commands,
                 "events": manifest.events,
                 "tables": manifest.tables,
                 "metrics": manifest.metrics,
@@ -38,7 +39,7 @@ fn catalogue(product: &Product) -> Vec<Value> {
 }
 
 pub(super) async fn modules(product: &Product, inputs: &Inputs, json: bool) -> Exit {
-    match ask(product, inputs, Ask::Modules).await {
+    match ask(product, inputs, &Ask::Modules).await {
         Ok(Some(answer)) if json => output::json(&answer),
         Ok(Some(answer)) => {
             for module in answer["modules"].as_array().into_iter().flatten() {
@@ -77,7 +78,7 @@ pub(super) async fn why(product: &Product, inputs: &Inputs, id: &str, json: bool
         ));
         return Exit::Refused;
     };
-    let running = match ask(product, inputs, Ask::Modules).await {
+    let running = match ask(product, inputs, &Ask::Modules).await {
         Ok(answer) => answer.and_then(|answer| {
             answer["modules"]
                 .as_array()?

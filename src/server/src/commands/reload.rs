@@ -2,16 +2,12 @@
 
 use filament_host::{admin::Ask, config::Inputs, server::Product};
 
-use super::ask;
+use super::ask_running;
 use crate::{exit::Exit, output};
 
 pub(super) async fn reload(product: &Product, inputs: &Inputs, json: bool) -> Exit {
-    let answer = match ask(product, inputs, Ask::Reload).await {
-        Ok(Some(answer)) => answer,
-        Ok(None) => {
-            output::complain("no server runs on this data folder");
-            return Exit::Unavailable;
-        }
+    let answer = match ask_running(product, inputs, &Ask::Reload).await {
+        Ok(answer) => answer,
         Err(exit) => return exit,
     };
     if json {

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use filament_test_support::{Backend, Person, Server, on_both_databases};
+use filament_test_support::{Backend, Person, Server, http::Method, on_both_databases};
+use filament_tests::notes::WEIGHED_BYTES;
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -69,6 +70,75 @@ async fn a_body_over_the_limit_is_refused_while_it_is_read_and_also_without_a_le
         answer.starts_with("HTTP/1.1 413") && answer.contains("payload_too_large"),
         "{answer}"
     );
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_long_by_its_own_word_is_refused_before_it_is_sent() {
+    let server = Server::builder(Backend::Sqlite)
+        .env("FILAMENT_HTTP__MAX_JSON_BODY_BYTES", 2000)
+        .binary("notes_server")
+        .start()
+        .await;
+    for (path, length) in [("/echo", 2001), ("/notes/weigh", WEIGHED_BYTES + 1)] {
+        // Reading the body would answer `100 Continue` first.
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\nexpect: 100-continue\r\ncontent-length: {length}\r\n\r\n"
+        );
+        let answer = exchange(&server, head.as_bytes()).await;
+        assert!(
+            answer.starts_with("HTTP/1.1 413") && answer.contains("payload_too_large"),
+            "{path}: {answer}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_raw_body_is_bounded_by_its_handler_and_not_by_the_bound_on_json() {
+    let server = Server::builder(Backend::Sqlite)
+        .env("FILAMENT_HTTP__MAX_JSON_BODY_BYTES", 2000)
+        .binary("notes_server")
+        .start()
+        .await;
+    let weigh = |body: Vec<u8>| {
+        let api = server.api();
+        async move {
+            let request = api.request(Method::POST, "/notes/weigh").body(body);
+            api.send(request).await
+        }
+    };
+    let weight = weigh(vec![0; WEIGHED_BYTES]).await.expect(200).body;
+    assert_eq!(weight, json!({ "declared": null, "bytes": WEIGHED_BYTES }));
+    // All of it is on its way when the answer is known; the answer arrives all the same.
+    let refused = weigh(vec![0; WEIGHED_BYTES + 1]).await;
+    let refused = refused.expect_error(413, "payload_too_large");
+    assert!(refused.message().contains(&WEIGHED_BYTES.to_string()));
+
+    let chunked = |chunks: usize| {
+        let mut request = String::from(
+            "POST /notes/weigh HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: Image/PNG; a=b\r\ntransfer-encoding: chunked\r\n\r\n",
+        );
+        let chunk = format!("10000\r\n{}\r\n", "x".repeat(0x10000));
+        request.push_str(&chunk.repeat(chunks));
+        request.push_str("0\r\n\r\n");
+        request
+    };
+    let fits = WEIGHED_BYTES / 0x10000;
+    let answer = exchange(&server, chunked(fits).as_bytes()).await;
+    assert!(
+        answer.starts_with("HTTP/1.1 200") && answer.contains("\"image/png\""),
+        "{answer}"
+    );
+    let answer = exchange(&server, chunked(fits + 1).as_bytes()).await;
+    assert!(
+        answer.starts_with("HTTP/1.1 413") && answer.contains("payload_too_large"),
+        "{answer}"
+    );
+    let json = json!({ "message": "x".repeat(3000) });
+    server
+        .api()
+        .post("/echo", json)
+        .await
+        .expect_error(413, "payload_too_large");
 }
 
 #[tokio::test]

@@ -105,6 +105,14 @@ on_both_databases!(without_a_good_token_nothing_is_answered, async |backend| {
         None,
     ));
     routes.push((Method::GET, "/auth/me".to_owned(), None));
+    routes.push((Method::GET, "/auth/sessions".to_owned(), None));
+    routes.push((Method::DELETE, "/auth/sessions".to_owned(), None));
+    routes.push((Method::DELETE, format!("/auth/sessions/{NOTHING}"), None));
+    routes.push((
+        Method::POST,
+        "/auth/password".to_owned(),
+        Some(json!({ "current_password": "x", "new_password": "another good password" })),
+    ));
     let changed = format!(
         "{}A",
         &ada.session.access_token[..ada.session.access_token.len() - 1]

@@ -366,10 +366,12 @@ async fn two_hundred_cycles_return_everything() {
                 .find_map(|line| line.strip_prefix(name)?.trim().parse::<f64>().ok())
                 .unwrap_or_else(|| panic!("no metric {name} in {metrics}"))
         };
+        let usage = server.usage();
         (
             gauge("filament_tasks"),
             gauge("filament_live_instances"),
-            server.usage().open_files as f64,
+            usage.open_files as f64,
+            usage.threads as f64,
         )
     };
     cycle(5).await;
@@ -385,5 +387,10 @@ async fn two_hundred_cycles_return_everything() {
     assert!(
         (after.2 - before.2).abs() <= 4.0,
         "file descriptors: {before:?} -> {after:?}"
+    );
+    // The runtime keeps threads that may block for a while.
+    assert!(
+        (after.3 - before.3).abs() <= 16.0,
+        "threads: {before:?} -> {after:?}"
     );
 }
