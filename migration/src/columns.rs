@@ -26,3 +26,23 @@ pub fn text(name: &'static str) -> ColumnDef {
     column.text().not_null();
     column
 }
+
+/// Deleting a row of `parent` deletes what belongs to it.
+pub fn belongs_to(
+    table: &'static str,
+    columns: &[&'static str],
+    parent: &'static str,
+    parent_columns: &[&'static str],
+) -> ForeignKeyCreateStatement {
+    let mut key = ForeignKey::create();
+    key.from_tbl(table)
+        .to_tbl(parent)
+        .on_delete(ForeignKeyAction::Cascade);
+    for column in columns {
+        key.from_col(*column);
+    }
+    for column in parent_columns {
+        key.to_col(*column);
+    }
+    key
+}

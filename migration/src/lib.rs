@@ -11,6 +11,9 @@ mod m20261122_000002_auth;
 mod m20261122_000003_chat;
 mod m20261123_000004_identity;
 mod m20261123_000005_social;
+mod m20261123_000006_moderation;
+mod m20261123_000007_idempotency;
+mod m20261123_000008_reactions;
 
 /// All migrations, oldest first.
 pub struct Migrator;
@@ -23,6 +26,9 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000003_chat::Migration),
             Box::new(m20261123_000004_identity::Migration),
             Box::new(m20261123_000005_social::Migration),
+            Box::new(m20261123_000006_moderation::Migration),
+            Box::new(m20261123_000007_idempotency::Migration),
+            Box::new(m20261123_000008_reactions::Migration),
         ]
     }
 }

@@ -2,30 +2,10 @@
 
 use sea_orm_migration::prelude::*;
 
-use crate::columns::{id, integer, text};
+use crate::columns::{belongs_to, id, integer, text};
 
 #[derive(DeriveMigrationName)]
 pub(crate) struct Migration;
-
-/// Deleting a row of `parent` deletes what belongs to it.
-fn belongs_to(
-    table: &'static str,
-    columns: &[&'static str],
-    parent: &'static str,
-    parent_columns: &[&'static str],
-) -> ForeignKeyCreateStatement {
-    let mut key = ForeignKey::create();
-    key.from_tbl(table)
-        .to_tbl(parent)
-        .on_delete(ForeignKeyAction::Cascade);
-    for column in columns {
-        key.from_col(*column);
-    }
-    for column in parent_columns {
-        key.to_col(*column);
-    }
-    key
-}
 
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {

@@ -18,8 +18,20 @@ pub struct Config {
     pub message_max_chars: u32,
     #[validate(range(min = 1, max = 100))]
     pub history_page_max: u32,
+    #[validate(range(min = 1, max = 64))]
+    pub reactions_per_message_max: u32,
+    #[validate(range(min = 1, max = 32))]
+    pub reactors_listed_max: usize,
     #[validate(range(min = 1, max = 200))]
     pub members_page_max: u32,
+    #[validate(range(min = 1, max = 1_000_000))]
+    pub members_per_guild_max: u32,
+    #[validate(range(min = 1, max = 1_000))]
+    pub channels_per_guild_max: usize,
+    #[validate(range(min = 1, max = 100))]
+    pub audit_list_limit_max: u32,
+    #[validate(range(max = 4_096))]
+    pub guild_ip_ban_max_entries: u32,
 }
 
 impl Section for Config {

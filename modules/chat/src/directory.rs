@@ -1,6 +1,7 @@
 //! The guilds in memory, so that a send or a subscribe is judged without the database.
 //!
-//! A guild is loaded when it is first asked for and stays. It is exact: what is committed is [noted](Directory::note) by
+//! A guild is loaded when it is first asked for, and stays until the guilds in memory are too many; then those that were not asked
+//! for the longest, and that nobody holds, are forgotten and will be read again. It is exact: what is committed is [noted](Directory::note) by
 //! [`Change::committed`](filament_kernel::log::Change::committed), before anybody is told of it.
 //!
 //! Loading must not race with a commit. While a guild is being read, what is committed to it is kept aside, and applied to what
@@ -11,61 +12,100 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak},
+    net::IpAddr,
+    sync::{
+        Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
 };
 
 use filament_kernel::{
     ApiError,
-    id::{ChannelId, GuildId, Ids, UserId},
+    id::{ChannelId, GuildId, Ids, RoleId, UserId},
 };
 
 use crate::domain::{
     channel::Channel,
-    guild::Visibility,
+    channel_override::Overrides,
     member::Member,
+    role::{RoleKind, Standing},
     roster::{Fact, Roster},
 };
+
+/// What is kept in memory of all guilds together, in [`Roster::entries`] of some 50 bytes each.
+const ENTRIES_MAX: usize = 500_000;
 
 /// A guild in memory.
 #[derive(Debug)]
 pub(crate) struct Guild {
     pub(crate) id: GuildId,
     roster: RwLock<Roster>,
+    /// When it was last asked for, by the directory's count.
+    asked: AtomicU64,
 }
 
 impl Guild {
+    /// What the guild holds; to be looked at and let go, never across an await.
+    pub(crate) fn roster(&self) -> RwLockReadGuard<'_, Roster> {
+        self.roster.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn member(&self, user: UserId) -> Option<Member> {
         self.roster().member(user)
     }
 
-    pub(crate) fn visibility(&self) -> Visibility {
-        self.roster().visibility
-    }
-
-    pub(crate) fn has_channel(&self, channel: ChannelId) -> bool {
-        self.roster().channels.contains_key(&channel)
-    }
-
-    /// Up to `limit` channels after `cursor`, oldest first.
-    pub(crate) fn channels_after(&self, cursor: Option<ChannelId>, limit: usize) -> Vec<Channel> {
-        use std::ops::Bound::{Excluded, Unbounded};
+    pub(crate) fn sees(&self, user: UserId, channel: ChannelId) -> bool {
         self.roster()
-            .channels
-            .range((cursor.map_or(Unbounded, Excluded), Unbounded))
-            .take(limit)
-            .map(|(_, channel)| channel.clone())
-            .collect()
+            .member_in(channel, user)
+            .is_some_and(Member::sees_channel)
     }
 
-    fn roster(&self) -> RwLockReadGuard<'_, Roster> {
-        self.roster.read().unwrap_or_else(PoisonError::into_inner)
+    /// Whether the user would see a channel with these overrides.
+    pub(crate) fn would_see(&self, user: UserId, overrides: &Overrides) -> bool {
+        self.member(user)
+            .is_some_and(|member| member.in_channel(overrides).sees_channel())
     }
 
-    fn apply(&self, fact: Fact) {
-        self.roster
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .apply(fact);
+    /// What somebody with these roles is.
+    pub(crate) fn standing_of(&self, role_ids: &[RoleId]) -> Standing {
+        let roster = self.roster();
+        let kinds = role_ids
+            .iter()
+            .filter_map(|id| Some(roster.role(*id)?.kind));
+        kinds
+            .map(RoleKind::standing)
+            .max()
+            .unwrap_or(Standing::Member)
+    }
+
+    pub(crate) fn is_address_banned(&self, address: IpAddr, now: i64) -> bool {
+        self.roster().is_address_banned(address, now)
+    }
+
+    /// Up to `limit` channels that the user sees after the channel `cursor`, in their order.
+    pub(crate) fn channels_after(
+        &self,
+        user: UserId,
+        cursor: Option<ChannelId>,
+        limit: usize,
+    ) -> Vec<Channel> {
+        let roster = self.roster();
+        let mut channels = roster.channels_of(user);
+        if let Some(cursor) = cursor {
+            // A channel that has gone meanwhile, or moved out of sight, ends the list: there is no telling where it stood.
+            let after = channels.iter().position(|one| one.channel_id == cursor);
+            channels.drain(..after.map_or(channels.len(), |at| at + 1));
+        }
+        channels.truncate(limit);
+        channels
+    }
+
+    /// Answers how the number of entries has changed: before, and after.
+    fn apply(&self, facts: impl IntoIterator<Item = Fact>) -> (usize, usize) {
+        let mut roster = self.roster.write().unwrap_or_else(PoisonError::into_inner);
+        let before = roster.entries();
+        facts.into_iter().for_each(|fact| roster.apply(fact));
+        (before, roster.entries())
     }
 }
 
@@ -88,6 +128,10 @@ struct Loading {
 #[derive(Default)]
 pub(crate) struct Directory {
     slots: RwLock<HashMap<GuildId, Slot>>,
+    /// Counts what is asked, so that guilds can be told apart by when they were asked for.
+    asked: AtomicU64,
+    /// The entries of all guilds that are loaded.
+    entries: AtomicUsize,
 }
 
 impl Directory {
@@ -119,31 +163,95 @@ impl Directory {
     where
         F: AsyncFnOnce() -> Result<Option<Roster>, ApiError>,
     {
-        if let Some(Slot::Loaded(guild)) = self.read().get(&id) {
-            return Ok(Some(guild.clone()));
+        if let Some(guild) = self.loaded(id) {
+            return Ok(Some(guild));
         }
         let place = match self.queue(id) {
             Ok(place) => place,
             Err(guild) => return Ok(Some(guild)),
         };
         let _turn = place.loading.turn.lock().await;
-        if let Some(Slot::Loaded(guild)) = self.read().get(&id) {
-            return Ok(Some(guild.clone()));
+        if let Some(guild) = self.loaded(id) {
+            return Ok(Some(guild));
         }
-        Ok(load().await?.map(|roster| place.settle(roster)))
+        Ok(load().await?.and_then(|roster| place.settle(roster)))
     }
 
-    /// Takes in what was committed to a guild. A guild that is not in memory will be read as it is then.
-    pub(crate) fn note(&self, id: GuildId, fact: Fact) {
+    /// Takes in what was committed to a guild, in order. A guild that is not in memory will be read as it is then.
+    pub(crate) fn note(&self, id: GuildId, facts: impl IntoIterator<Item = Fact>) {
         // The lock is held to the end: a guild must not turn from loading to loaded in between.
-        match self.read().get(&id) {
-            Some(Slot::Loaded(guild)) => guild.apply(fact),
-            Some(Slot::Loading(loading)) => loading
-                .committed
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(fact),
-            None => {}
+        let slots = self.read();
+        let is_deleted = match slots.get(&id) {
+            Some(Slot::Loaded(guild)) => {
+                self.recount(guild.apply(facts));
+                guild.roster().is_deleted()
+            }
+            Some(Slot::Loading(loading)) => {
+                let mut committed = loading
+                    .committed
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner);
+                committed.extend(facts);
+                false
+            }
+            None => false,
+        };
+        drop(slots);
+        if is_deleted {
+            self.forget(id);
+        }
+    }
+
+    fn loaded(&self, id: GuildId) -> Option<Arc<Guild>> {
+        let slots = self.read();
+        let Some(Slot::Loaded(guild)) = slots.get(&id) else {
+            return None;
+        };
+        guild.asked.store(self.tick(), Ordering::Relaxed);
+        Some(guild.clone())
+    }
+
+    fn tick(&self) -> u64 {
+        self.asked.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn recount(&self, (before, after): (usize, usize)) {
+        self.entries.fetch_add(after, Ordering::Relaxed);
+        self.entries.fetch_sub(before, Ordering::Relaxed);
+    }
+
+    fn forget(&self, id: GuildId) {
+        let mut slots = self.write();
+        if let Some(Slot::Loaded(guild)) = slots.get(&id) {
+            self.recount((guild.roster().entries(), 0));
+            slots.remove(&id);
+        }
+    }
+
+    /// Forgets what was not asked for the longest until the rest is well within `max` entries. A guild that somebody holds stays: what
+    /// is committed to it must reach whoever holds it.
+    fn make_room(&self, slots: &mut HashMap<GuildId, Slot>, max: usize) {
+        if self.entries.load(Ordering::Relaxed) <= max {
+            return;
+        }
+        let mut idle: Vec<(u64, GuildId, usize)> = slots
+            .values()
+            .filter_map(|slot| match slot {
+                Slot::Loaded(guild) if Arc::strong_count(guild) == 1 => Some((
+                    guild.asked.load(Ordering::Relaxed),
+                    guild.id,
+                    guild.roster().entries(),
+                )),
+                Slot::Loaded(_) | Slot::Loading(_) => None,
+            })
+            .collect();
+        idle.sort_unstable();
+        for (_, id, entries) in idle {
+            if self.entries.load(Ordering::Relaxed) <= max / 8 * 7 {
+                break;
+            }
+            slots.remove(&id);
+            self.recount((entries, 0));
         }
     }
 
@@ -180,8 +288,8 @@ struct Place<'a> {
 }
 
 impl Place<'_> {
-    /// The guild was read: brings it up to date and puts it where everybody finds it.
-    fn settle(&self, mut roster: Roster) -> Arc<Guild> {
+    /// The guild was read: brings it up to date and puts it where everybody finds it. `None` when it was deleted meanwhile.
+    fn settle(&self, mut roster: Roster) -> Option<Arc<Guild>> {
         let mut slots = self.directory.write();
         let committed = std::mem::take(
             &mut *self
@@ -193,12 +301,18 @@ impl Place<'_> {
         for fact in committed {
             roster.apply(fact);
         }
+        if roster.is_deleted() {
+            return None;
+        }
+        self.directory.recount((0, roster.entries()));
         let guild = Arc::new(Guild {
             id: self.id,
             roster: RwLock::new(roster),
+            asked: AtomicU64::new(self.directory.tick()),
         });
         slots.insert(self.id, Slot::Loaded(guild.clone()));
-        guild
+        self.directory.make_room(&mut slots, ENTRIES_MAX);
+        Some(guild)
     }
 }
 
@@ -219,17 +333,11 @@ impl Drop for Place<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    use filament_kernel::id::RoleId;
     use tokio::sync::Notify;
 
     use super::*;
     use crate::domain::{
-        channel::ChannelKind,
-        member::Role,
-        permission::PermissionSet,
-        role::{RoleKind, Standing},
+        channel::ChannelKind, guild::Visibility, member::Powers, permission::PermissionSet,
     };
 
     struct World {
@@ -249,11 +357,16 @@ mod tests {
         }
 
         fn roster(&self) -> Roster {
-            let role = Role {
-                kind: RoleKind::Moderator,
-                permissions: PermissionSet::NONE,
-            };
-            Roster::new(Visibility::Public, [], [(self.moderator, role)])
+            let mut roster = Roster::new(Visibility::Public);
+            roster.apply(Fact::Role {
+                role_id: self.moderator,
+                role: Powers {
+                    kind: RoleKind::Moderator,
+                    position: 2,
+                    permissions: PermissionSet::ALL,
+                },
+            });
+            roster
         }
 
         fn joined(&self, user_id: UserId) -> Fact {
@@ -273,6 +386,7 @@ mod tests {
             channel_id: world.ids.next::<ChannelId>(),
             name: "general".into(),
             kind: ChannelKind::Text,
+            topic: String::new(),
         };
         let (has_read, go_on) = (Notify::new(), Notify::new());
 
@@ -285,9 +399,12 @@ mod tests {
         });
         let commit = async {
             has_read.notified().await;
-            directory.note(world.guild, world.joined(early));
-            directory.note(world.guild, world.joined(late));
-            directory.note(world.guild, Fact::Channel(channel.clone()));
+            directory.note(world.guild, [world.joined(early), world.joined(late)]);
+            let opened = Fact::Channel {
+                channel: channel.clone(),
+                position: 0,
+            };
+            directory.note(world.guild, [opened]);
             go_on.notify_one();
         };
         let (loaded, ()) = tokio::join!(load, commit);
@@ -299,10 +416,10 @@ mod tests {
                 Some(Standing::Moderator)
             );
         }
-        assert_eq!(guild.channels_after(None, 9), [channel]);
+        assert_eq!(guild.channels_after(late, None, 9), [channel]);
 
         let later = world.ids.next();
-        directory.note(world.guild, world.joined(later));
+        directory.note(world.guild, [world.joined(later)]);
         assert!(guild.member(later).is_some(), "and after it was read");
     }
 
@@ -367,6 +484,57 @@ mod tests {
         let (given_up, found) = tokio::join!(gives_up, waits);
         assert!(given_up.is_err());
         assert!(found.expect("loads").is_some());
+    }
+
+    #[tokio::test]
+    async fn a_deleted_guild_is_gone_for_who_holds_it_who_reads_it_and_who_asks() {
+        let world = World::new();
+        let directory = Directory::default();
+        let user = world.ids.next();
+        let joined = async || {
+            let mut roster = world.roster();
+            roster.apply(world.joined(user));
+            Ok(Some(roster))
+        };
+        let held = directory.get(world.guild, joined).await;
+        let held = held.expect("loads").expect("there is one");
+        directory.note(world.guild, [Fact::GuildGone]);
+        assert!(held.member(user).is_none());
+        assert!(directory.read().is_empty());
+
+        let late = directory.get(world.guild, async || {
+            let roster = joined().await;
+            directory.note(world.guild, [Fact::GuildGone]);
+            roster
+        });
+        assert!(late.await.expect("loads").is_none());
+        assert!(directory.read().is_empty());
+        assert_eq!(directory.entries.into_inner(), 0);
+    }
+
+    #[tokio::test]
+    async fn what_was_not_asked_for_the_longest_is_forgotten_unless_somebody_holds_it() {
+        let world = World::new();
+        let directory = Directory::default();
+        let guilds: Vec<GuildId> = (0..8).map(|_| world.ids.next()).collect();
+        let ask = async |id| {
+            let found = directory.get(id, async || Ok(Some(world.roster()))).await;
+            found.expect("loads").expect("there is one")
+        };
+        for id in &guilds {
+            ask(*id).await;
+        }
+        let held = ask(guilds[1]).await;
+        ask(guilds[0]).await;
+        let each = world.roster().entries();
+        directory.make_room(&mut directory.write(), each * 4);
+
+        let mut kept: Vec<GuildId> = directory.read().keys().copied().collect();
+        kept.sort_unstable();
+        assert_eq!(kept, [guilds[0], guilds[1], guilds[7]]);
+        assert_eq!(directory.entries.load(Ordering::Relaxed), each * 3);
+        directory.note(guilds[1], [world.joined(world.ids.next())]);
+        assert_eq!(held.roster().entries(), each + 1);
     }
 
     #[test]

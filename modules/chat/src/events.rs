@@ -1,18 +1,29 @@
-//! What the module tells open sockets. Message events are [`crate::domain::message::Message`]s, flat.
+//! What the module tells open sockets. The event of a new message is the [`crate::domain::message::Message`], flat.
 
 use filament_kernel::{
     ApiError,
     gateway::Gateway,
-    id::{ChannelId, GuildId, UserId},
+    id::{ChannelId, GuildId, MessageId, UserId},
     log::Stream,
 };
 use serde::Serialize;
 
-use crate::domain::{channel::Channel, role::Standing};
+use crate::domain::{emoji::Emoji, markdown_tokens::MarkdownTokens, reaction::Operation};
+
+mod channels;
+mod guilds;
+mod members;
+mod roles;
+
+pub(crate) use channels::*;
+pub(crate) use guilds::*;
+pub(crate) use members::*;
+pub(crate) use roles::*;
 
 pub(crate) const MESSAGE_CREATE: &str = "message_create";
-pub(crate) const CHANNEL_CREATE: &str = "channel_create";
-pub(crate) const WORKSPACE_MEMBER_ADD: &str = "workspace_member_add";
+pub(crate) const MESSAGE_UPDATE: &str = "message_update";
+pub(crate) const MESSAGE_DELETE: &str = "message_delete";
+pub(crate) const MESSAGE_REACTION: &str = "message_reaction";
 pub(crate) const PRESENCE_SYNC: &str = "presence_sync";
 pub(crate) const PRESENCE_UPDATE: &str = "presence_update";
 pub(crate) const SUBSCRIBED: &str = "subscribed";
@@ -20,21 +31,43 @@ pub(crate) const SUBSCRIBED: &str = "subscribed";
 /// The users that a `presence_sync` names at most.
 pub(crate) const PRESENCE_SYNC_MAX: usize = 1_024;
 
-/// There is a new channel.
+/// A message has another content.
 #[derive(Debug, Serialize)]
-pub(crate) struct ChannelCreate<'a> {
+pub(crate) struct MessageUpdate<'a> {
     pub(crate) guild_id: GuildId,
-    pub(crate) channel: &'a Channel,
+    pub(crate) channel_id: ChannelId,
+    pub(crate) message_id: MessageId,
+    pub(crate) updated_fields: MessageFields<'a>,
+    pub(crate) updated_at_unix: i64,
     pub(crate) actor_user_id: UserId,
 }
 
-/// Somebody has become a member; the first of a guild is the owner.
+/// What of a message may change.
 #[derive(Debug, Serialize)]
-pub(crate) struct WorkspaceMemberAdd {
+pub(crate) struct MessageFields<'a> {
+    pub(crate) content: &'a str,
+    pub(crate) markdown_tokens: &'a MarkdownTokens,
+}
+
+/// A message is gone, and its reactions with it.
+#[derive(Debug, Serialize)]
+pub(crate) struct MessageDelete {
     pub(crate) guild_id: GuildId,
-    pub(crate) user_id: UserId,
-    pub(crate) role: Standing,
-    pub(crate) joined_at_unix: i64,
+    pub(crate) channel_id: ChannelId,
+    pub(crate) message_id: MessageId,
+    pub(crate) deleted_at_unix: i64,
+    pub(crate) actor_user_id: UserId,
+}
+
+/// Somebody has reacted, or does not any more; `count` is how many have this emoji set now.
+#[derive(Debug, Serialize)]
+pub(crate) struct MessageReaction<'a> {
+    pub(crate) guild_id: GuildId,
+    pub(crate) channel_id: ChannelId,
+    pub(crate) message_id: MessageId,
+    pub(crate) emoji: &'a Emoji,
+    pub(crate) count: u64,
+    pub(crate) operation: Operation,
     pub(crate) actor_user_id: UserId,
 }
 

@@ -11,7 +11,7 @@ use filament_kernel::{
 use serde::Deserialize;
 
 use crate::{
-    access::ChannelAccess,
+    access::{ChannelAccess, PostAccess},
     changes,
     events::{
         self, PRESENCE_SYNC, PRESENCE_SYNC_MAX, PresenceSync, SUBSCRIBED, Status, Subscribed,
@@ -43,12 +43,18 @@ pub(crate) async fn subscribe(
     }: Subscribe,
 ) -> Result<(), ApiError> {
     let caller = socket.caller().user_id;
-    match ChannelAccess::of(state, caller, guild_id, channel_id).await {
-        Ok(_) => {}
+    let access = match ChannelAccess::of(state, caller, guild_id, channel_id).await {
+        Ok(access) => access,
         Err(error) if error.code().status == 404 => return Ok(()),
         Err(error) => return Err(error),
+    };
+    let topic = Topic::channel(guild_id, channel_id);
+    if !socket.follow(topic) {
+        return Ok(());
     }
-    if !socket.follow(Topic::channel(guild_id, channel_id)) {
+    // Sight that was lost before the socket followed was taken from it in vain. Now it follows: what is lost from here on is taken.
+    if access.now().is_err() {
+        socket.unfollow(topic);
         return Ok(());
     }
     let user_ids = state
@@ -91,7 +97,8 @@ pub(crate) async fn message_create(
         content,
         attachment_ids,
     } = command;
-    let access = ChannelAccess::of(state, socket.caller().user_id, guild_id, channel_id).await?;
+    let (caller, client_ip) = (socket.caller().user_id, socket.client_ip());
+    let access = PostAccess::of(state, caller, client_ip, guild_id, channel_id).await?;
     let attachment_ids = attachment_ids.unwrap_or_default();
     changes::message_create(state, access, content, &attachment_ids).await?;
     Ok(())
@@ -157,6 +164,10 @@ mod tests {
             &self.caller
         }
 
+        fn client_ip(&self) -> std::net::IpAddr {
+            std::net::Ipv4Addr::LOCALHOST.into()
+        }
+
         fn send(&self, name: &'static str, data: &str) {
             self.got
                 .lock()
@@ -167,6 +178,11 @@ mod tests {
         fn follow(&self, topic: Topic) -> bool {
             self.follows.lock().expect("unpoisoned").push(topic);
             true
+        }
+
+        fn unfollow(&self, topic: Topic) {
+            let mut follows = self.follows.lock().expect("unpoisoned");
+            follows.retain(|known| *known != topic);
         }
     }
 

@@ -12,7 +12,9 @@ mod domain;
 mod entity;
 mod events;
 mod gateway;
+mod housekeeping;
 mod page;
+mod sightings;
 mod state;
 mod store;
 #[cfg(test)]
@@ -51,19 +53,70 @@ impl Module for Chat {
             "GET /guilds",
             "GET /guilds/public",
             "POST /guilds/{guild_id}/join",
+            "PATCH /guilds/{guild_id}",
+            "DELETE /guilds/{guild_id}",
+            "POST /guilds/{guild_id}/leave",
+            "POST /guilds/{guild_id}/transfer",
             "GET /guilds/{guild_id}/members",
+            "POST /guilds/{guild_id}/members/{user_id}",
+            "PATCH /guilds/{guild_id}/members/{user_id}",
+            "POST /guilds/{guild_id}/members/{user_id}/kick",
+            "POST /guilds/{guild_id}/members/{user_id}/ban",
+            "GET /guilds/{guild_id}/bans",
+            "DELETE /guilds/{guild_id}/bans/{user_id}",
+            "GET /guilds/{guild_id}/audit",
+            "GET /guilds/{guild_id}/ip-bans",
+            "POST /guilds/{guild_id}/ip-bans/by-user",
+            "DELETE /guilds/{guild_id}/ip-bans/{ban_id}",
+            "GET /guilds/{guild_id}/roles",
+            "POST /guilds/{guild_id}/roles",
+            "PATCH /guilds/{guild_id}/roles/{role_id}",
+            "DELETE /guilds/{guild_id}/roles/{role_id}",
+            "POST /guilds/{guild_id}/roles/reorder",
+            "POST /guilds/{guild_id}/roles/default",
+            "POST /guilds/{guild_id}/roles/{role_id}/members/{user_id}",
+            "DELETE /guilds/{guild_id}/roles/{role_id}/members/{user_id}",
             "POST /guilds/{guild_id}/channels",
             "GET /guilds/{guild_id}/channels",
+            "PATCH /guilds/{guild_id}/channels/{channel_id}",
+            "DELETE /guilds/{guild_id}/channels/{channel_id}",
+            "POST /guilds/{guild_id}/channels/reorder",
             "GET /guilds/{guild_id}/channels/{channel_id}/permissions/self",
+            "POST /guilds/{guild_id}/channels/{channel_id}/overrides/{role}",
+            "POST /guilds/{guild_id}/channels/{channel_id}/permission-overrides/{kind}/{id}",
             "POST /guilds/{guild_id}/channels/{channel_id}/messages",
             "GET /guilds/{guild_id}/channels/{channel_id}/messages",
+            "PATCH /guilds/{guild_id}/channels/{channel_id}/messages/{message_id}",
+            "DELETE /guilds/{guild_id}/channels/{channel_id}/messages/{message_id}",
+            "POST /guilds/{guild_id}/channels/{channel_id}/messages/{message_id}/reactions/{emoji}",
+            "DELETE /guilds/{guild_id}/channels/{channel_id}/messages/{message_id}/reactions/{emoji}",
         ],
         commands: &[gateway::SUBSCRIBE, gateway::MESSAGE_CREATE],
         operator_commands: &[],
         events: &[
             events::MESSAGE_CREATE,
+            events::MESSAGE_UPDATE,
+            events::MESSAGE_DELETE,
+            events::MESSAGE_REACTION,
             events::CHANNEL_CREATE,
+            events::CHANNEL_UPDATE,
+            events::CHANNEL_DELETE,
+            events::CHANNEL_REORDER,
+            events::WORKSPACE_UPDATE,
+            events::WORKSPACE_DELETE,
             events::WORKSPACE_MEMBER_ADD,
+            events::WORKSPACE_MEMBER_UPDATE,
+            events::WORKSPACE_MEMBER_REMOVE,
+            events::WORKSPACE_MEMBER_BAN,
+            events::WORKSPACE_ROLE_CREATE,
+            events::WORKSPACE_ROLE_UPDATE,
+            events::WORKSPACE_ROLE_DELETE,
+            events::WORKSPACE_ROLE_REORDER,
+            events::WORKSPACE_ROLE_ASSIGNMENT_ADD,
+            events::WORKSPACE_ROLE_ASSIGNMENT_REMOVE,
+            events::WORKSPACE_CHANNEL_ROLE_OVERRIDE_UPDATE,
+            events::WORKSPACE_CHANNEL_PERMISSION_OVERRIDE_UPDATE,
+            events::WORKSPACE_IP_BAN_SYNC,
             events::PRESENCE_SYNC,
             events::PRESENCE_UPDATE,
             events::SUBSCRIBED,
@@ -75,7 +128,15 @@ impl Module for Chat {
             "roles",
             "guild_members",
             "guild_member_roles",
+            "channel_role_overrides",
+            "channel_member_overrides",
+            "guild_bans",
+            "guild_ip_bans",
+            "guild_addresses",
+            "doomed_channels",
             "messages",
+            "message_emoji",
+            "reactions",
         ],
         metrics: &[state::MESSAGES_TOTAL, state::GUILD_LOADS_TOTAL],
     };
@@ -89,6 +150,9 @@ impl Module for Chat {
         let state = State::new(context.config, context.host, context.scope, accounts);
         let state = Arc::new(state);
         let probed = state.clone();
+        state
+            .scope
+            .task("housekeeping", housekeeping::run(state.clone()));
         Ok(Instance::new(api::new(&state))
             .command(gateway::SUBSCRIBE, state.clone(), gateway::subscribe)
             .command(

@@ -11,10 +11,12 @@ use filament_kernel::{
     scope::Scope,
 };
 use metrics::Counter;
+use tokio::sync::Notify;
 
 use crate::{
     Config,
     directory::{Directory, Guild},
+    sightings::Sightings,
     store,
 };
 
@@ -28,6 +30,9 @@ pub(crate) struct State {
     pub(crate) scope: Scope,
     pub(crate) accounts: Required<dyn Accounts>,
     pub(crate) directory: Arc<Directory>,
+    pub(crate) sightings: Sightings,
+    /// Rung when there is something to be deleted; see [`crate::housekeeping`].
+    pub(crate) doomed: Notify,
     pub(crate) joins_by_ip: RateLimit<IpAddr>,
     pub(crate) joins_by_user: RateLimit<UserId>,
     pub(crate) messages_total: Counter,
@@ -43,6 +48,8 @@ impl State {
     ) -> Self {
         Self {
             directory: Directory::of_host(&host.ids),
+            sightings: Sightings::default(),
+            doomed: Notify::new(),
             joins_by_ip: RateLimit::per_minute(config.directory_join_requests_per_minute_per_ip),
             joins_by_user: RateLimit::per_minute(
                 config.directory_join_requests_per_minute_per_user,
@@ -54,6 +61,15 @@ impl State {
             scope,
             accounts,
         }
+    }
+
+    /// 404 for a user who does not exist.
+    pub(crate) async fn check_account(&self, user: UserId) -> Result<(), ApiError> {
+        let known = self.accounts.accounts(&[user]).await?;
+        if known.is_empty() {
+            return Err(ApiError::not_found());
+        }
+        Ok(())
     }
 
     /// A guild, from memory if it is there. Whoever gets one has shown nothing yet: see [`crate::access`].

@@ -5,12 +5,13 @@ use std::{path::PathBuf, sync::Arc};
 
 use filament_kernel::{
     ApiError, Required,
-    audit::{Audit, AuditEntry},
+    audit::{Audit, AuditEntry, AuditRecord},
     clock::Clock,
     config::Section,
     db::{Database, WriteTx},
     gateway::Gateway,
-    id::{GuildId, Ids, SessionId, UserId},
+    http::Origin,
+    id::{AuditId, ChannelId, GuildId, Ids, SessionId, UserId},
     log::{Change, EventLog, LogBackend, LoggedEvent, NewEvent, PendingChange, Stream, Topic},
     module::Host,
     ports::{Account, Accounts},
@@ -21,9 +22,9 @@ use tokio::sync::mpsc;
 
 use crate::{
     Config,
-    access::{ChannelAccess, Membership},
+    access::{Actor, ChannelAccess, PostAccess},
     changes,
-    domain::{channel::ChannelKind, guild::Visibility},
+    domain::{act::Act, channel::ChannelKind, guild::Visibility},
     state::State,
 };
 
@@ -84,23 +85,39 @@ impl World {
     }
 
     pub(crate) async fn join(&self, guild: GuildId, user: UserId) {
-        let here = std::net::Ipv4Addr::LOCALHOST.into();
-        changes::guild_join(&self.state, user, here, guild)
+        changes::guild_join(&self.state, user, origin(), guild)
             .await
             .expect("joins");
     }
 
     pub(crate) async fn channel(&self, guild: GuildId, owner: UserId) -> ChannelAccess {
-        let membership = Membership::of(&self.state, owner, guild)
+        let actor = self.actor(guild, owner, Act::ChannelCreate).await;
+        let (name, topic) = ("channel".into(), String::new());
+        let channel = changes::channel_create(&self.state, actor, name, ChannelKind::Text, topic)
             .await
-            .expect("a member");
-        let channel =
-            changes::channel_create(&self.state, membership, "channel".into(), ChannelKind::Text)
-                .await
-                .expect("a channel");
+            .expect("a channel");
         ChannelAccess::of(&self.state, owner, guild, channel.channel_id)
             .await
             .expect("its maker sees it")
+    }
+
+    /// A member who may do something.
+    pub(crate) async fn actor(&self, guild: GuildId, user: UserId, act: Act) -> Actor {
+        Actor::of(&self.state, user, guild, act, origin())
+            .await
+            .expect("may do it")
+    }
+
+    pub(crate) async fn post_access(
+        &self,
+        guild: GuildId,
+        user: UserId,
+        channel: ChannelId,
+    ) -> PostAccess {
+        let here = origin().client_ip;
+        PostAccess::of(&self.state, user, here, guild, channel)
+            .await
+            .expect("may write")
     }
 
     /// Makes changes in one transaction, without the log.
@@ -128,6 +145,14 @@ impl World {
     pub(crate) async fn change<C: Change>(&self, change: C) -> (C::Output, Vec<NewEvent>) {
         let (mut outputs, events) = self.batch(vec![change]).await;
         (outputs.remove(0), events)
+    }
+}
+
+fn origin() -> Origin {
+    Origin {
+        request_id: "request".into(),
+        client_ip: std::net::Ipv4Addr::LOCALHOST.into(),
+        client: None,
     }
 }
 
@@ -196,6 +221,16 @@ impl Gateway for Nobody {
 impl Audit for Nobody {
     async fn record(&self, _: &WriteTx, _: AuditEntry) -> Result<(), ApiError> {
         Ok(())
+    }
+
+    async fn of_guild(
+        &self,
+        _: GuildId,
+        _: Option<AuditId>,
+        _: Option<&str>,
+        _: u64,
+    ) -> Result<Vec<AuditRecord>, ApiError> {
+        Ok(Vec::new())
     }
 }
 

@@ -1,15 +1,18 @@
-//! The audit log's writing end.
+//! The audit log: written in the transaction of the act, read by guild.
 
 use std::sync::Arc;
 
 use filament_kernel::{
     ApiError,
-    audit::{Audit, AuditEntry},
+    audit::{Audit, AuditEntry, AuditRecord},
     clock::Clock,
-    db::{EntityShape, WriteTx},
-    id::Ids,
+    db::{Database, EntityShape, WriteTx},
+    id::{AuditId, GuildId, Ids},
 };
-use sea_orm::{ActiveValue::Set, EntityTrait};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    sea_query::LikeExpr,
+};
 
 mod entity {
     use filament_kernel::id::{AuditId, GuildId, UserId};
@@ -41,8 +44,10 @@ pub fn shapes() -> Vec<EntityShape> {
     vec![EntityShape::of::<entity::Entity>()]
 }
 
-/// Writes entries into the `audit_log` table.
+/// The `audit_log` table.
 pub struct AuditLog {
+    /// For reading.
+    pub db: Database,
     /// New ids.
     pub ids: Arc<Ids>,
     /// Time.
@@ -67,4 +72,55 @@ impl Audit for AuditLog {
             .await?;
         Ok(())
     }
+
+    async fn of_guild(
+        &self,
+        guild: GuildId,
+        before: Option<AuditId>,
+        action_prefix: Option<&str>,
+        limit: u64,
+    ) -> Result<Vec<AuditRecord>, ApiError> {
+        let mut query = entity::Entity::find().filter(entity::Column::GuildId.eq(guild));
+        if let Some(before) = before {
+            query = query.filter(entity::Column::AuditId.lt(before));
+        }
+        if let Some(prefix) = action_prefix {
+            query = query.filter(entity::Column::Action.like(beginning_with(prefix)));
+        }
+        let rows = query
+            .order_by_desc(entity::Column::AuditId)
+            .limit(limit)
+            .all(self.db.read())
+            .await?;
+        rows.into_iter().map(AuditRecord::try_from).collect()
+    }
+}
+
+impl TryFrom<entity::Model> for AuditRecord {
+    type Error = ApiError;
+
+    fn try_from(row: entity::Model) -> Result<Self, ApiError> {
+        let details = row.details.as_deref().map(serde_json::from_str);
+        Ok(Self {
+            audit_id: row.audit_id,
+            at_unix: row.at_ms / 1_000,
+            actor: row.actor_user_id,
+            action: row.action,
+            target: row.target_user_id,
+            details: details.transpose().map_err(ApiError::internal)?,
+        })
+    }
+}
+
+/// A pattern for texts that begin with `prefix` as it is. The escape is no backslash, which the databases quote differently.
+fn beginning_with(prefix: &str) -> LikeExpr {
+    let mut pattern = String::with_capacity(prefix.len() + 1);
+    for character in prefix.chars() {
+        if matches!(character, '%' | '_' | '!') {
+            pattern.push('!');
+        }
+        pattern.push(character);
+    }
+    pattern.push('%');
+    LikeExpr::new(pattern).escape('!')
 }

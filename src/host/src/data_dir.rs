@@ -8,7 +8,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use filament_kernel::id::Ids;
 use serde_json::json;
+use ulid::Ulid;
 
 /// A data folder that is ours until this is dropped.
 pub struct DataDir {
@@ -54,17 +56,41 @@ impl DataDir {
         })
     }
 
+    /// The name of the server that owns this folder: the same after a restart, and no other server's. Made where there is none yet.
+    ///
+    /// # Errors
+    /// When the folder cannot be read or written.
+    pub fn server_id(&self, ids: &Ids) -> io::Result<String> {
+        let file = self.path.join("server_id");
+        let known = match std::fs::read_to_string(&file) {
+            Ok(known) => known,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(error),
+        };
+        if let Ok(id) = Ulid::from_string(known.trim()) {
+            return Ok(id.to_string());
+        }
+        let id = ids.next::<Ulid>().to_string();
+        self.replace("server_id", &id)?;
+        Ok(id)
+    }
+
     /// Notes where the server listens, in `server.json`: `{"pid":…,"addr":"…"}`.
     ///
     /// # Errors
     /// When the folder cannot be written.
     pub fn note_address(&self, addr: SocketAddr) -> io::Result<()> {
         let text = json!({ "pid": std::process::id(), "addr": addr.to_string() }).to_string();
-        let new = self.path.join("server.json.new");
+        self.replace("server.json", &text)
+    }
+
+    /// Writes a file as a whole or not at all.
+    fn replace(&self, name: &str, text: &str) -> io::Result<()> {
+        let new = self.path.join(format!("{name}.new"));
         let mut file = File::create(&new)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
-        std::fs::rename(new, self.path.join("server.json"))
+        std::fs::rename(new, self.path.join(name))
     }
 
     /// Takes the note back.

@@ -18,7 +18,7 @@ use filament_kernel::{
     gateway::{Audience, Command},
     http::RequestContext,
     id::UserId,
-    log::{NewEvent, Topic},
+    log::{Effect, NewEvent, Topic},
 };
 use poem::{OnUpgrade, Request, Response};
 use tokio::time::timeout;
@@ -90,6 +90,8 @@ pub struct Delivery {
     pub admits: Option<UserId>,
     /// This user follows the stream up to this event, this event included.
     pub expels: Option<UserId>,
+    /// What else it does to those who follow the stream.
+    pub effect: Option<Arc<Effect>>,
 }
 
 impl From<NewEvent> for Delivery {
@@ -100,6 +102,7 @@ impl From<NewEvent> for Delivery {
             data: event.data,
             admits: event.admits,
             expels: event.expels,
+            effect: event.effect,
         }
     }
 }

@@ -3,6 +3,7 @@
 //! - [`serve`]: accepts connections, with time-outs that hyper leaves to us.
 //! - [`dispatch`]: what happens to every request: id, client address, limits, time-out, routing, one shape of failure.
 //! - [`endpoint`]: what is wrapped around each route of a module: containment, its limit, its metrics.
+//! - [`idempotency`]: a request that is sent again under the same key is not carried out again.
 //! - [`failure`]: every failure, the framework's included, as one JSON shape.
 //! - [`system`]: the host's own routes.
 
@@ -10,6 +11,7 @@ mod client;
 mod dispatch;
 mod endpoint;
 mod failure;
+pub mod idempotency;
 mod progress;
 mod serve;
 mod settings;
@@ -18,6 +20,7 @@ mod upload;
 
 pub use dispatch::App;
 pub use endpoint::{ContainedEndpoint, RouteLimit};
+pub use idempotency::Idempotency;
 pub use serve::{Listener, serve};
 pub use settings::HttpSettings;
 pub use system::{SystemApi, Vitals, swagger_page, system_document, system_routes};

@@ -1,5 +1,8 @@
 //! One OpenAPI document out of the parts of the modules that are on.
 
+use std::collections::HashSet;
+
+use poem::http::Method;
 use serde_json::{Map, Value, json};
 
 /// The verbs that a path item may have.
@@ -31,7 +34,11 @@ pub fn merge(parts: &[(&str, &Value)]) -> Result<Value, Vec<String>> {
                 if merged.get(method).is_some() {
                     conflicts.push(format!("{} {path} is served twice", method.to_uppercase()));
                 }
-                merged[method] = normalised(operation.clone());
+                let mut operation = normalised(operation.clone());
+                if takes_key(method, &operation) {
+                    describe_key(&mut operation);
+                }
+                merged[method] = operation;
             }
         }
         for (name, schema) in object(&part["components"]["schemas"]) {
@@ -102,6 +109,71 @@ fn normalised(value: Value) -> Value {
         Value::Array(list) => list.into_iter().map(normalised).collect(),
         other => other,
     }
+}
+
+/// Whether an operation takes an `Idempotency-Key`: it changes something, and only for a caller who is known.
+fn takes_key(method: &str, operation: &Value) -> bool {
+    matches!(method, "post" | "put" | "patch" | "delete")
+        && operation["security"]
+            .as_array()
+            .is_some_and(|schemes| !schemes.is_empty())
+}
+
+/// Says of an operation that it takes a key. In one place for all of them, so that no module can forget it.
+fn describe_key(operation: &mut Value) {
+    let parameter = json!({
+        "name": "Idempotency-Key",
+        "in": "header",
+        "description": "Makes it safe to send the request again: for 24 hours the same key of the same user gets the first answer, \
+                        with the header `idempotent-replayed: true`, and nothing is done again. Take a new random key (a UUID, say) for \
+                        each thing that is to be done.",
+        "required": false,
+        "deprecated": false,
+        "schema": { "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$" },
+    });
+    match operation["parameters"].as_array_mut() {
+        Some(parameters) => parameters.push(parameter),
+        None => operation["parameters"] = json!([parameter]),
+    }
+    let conflict = json!({
+        "description": "It cannot be done as things are; `idempotency_key_reused` where the key belongs to another request, \
+                        `idempotency_unknown` where it is not known whether the request under it was carried out",
+        "content": operation["responses"]["400"]["content"],
+    });
+    if let Some(responses) = operation["responses"].as_object_mut() {
+        responses.insert("409".to_string(), conflict);
+        responses.sort_keys();
+    }
+}
+
+/// The routes of a document that take an `Idempotency-Key`.
+pub struct KeyedRoutes(HashSet<String>);
+
+impl KeyedRoutes {
+    /// Reads them off `document`.
+    pub fn of(document: &Value) -> Self {
+        let keyed = object(&document["paths"]).flat_map(|(path, item)| {
+            object(item)
+                .filter(|(method, operation)| takes_key(method, operation))
+                .map(move |(method, _)| shape(method, path))
+        });
+        Self(keyed.collect())
+    }
+
+    /// Whether the route `method path` is one; `path` in the document's form or in the router's.
+    pub fn contains(&self, method: &Method, path: &str) -> bool {
+        self.0.contains(&shape(method.as_str(), path))
+    }
+}
+
+/// A route without the names of its parameters: the router numbers them, and the document has their real ones.
+fn shape(method: &str, path: &str) -> String {
+    let segments = path.split('/').map(|segment| {
+        let is_parameter = segment.starts_with(['{', ':']);
+        if is_parameter { "{}" } else { segment }
+    });
+    let path = segments.collect::<Vec<_>>().join("/");
+    format!("{} {path}", method.to_lowercase())
 }
 
 /// The routes of a document: which paths there are and which methods each has, for what a router cannot say: which methods
@@ -202,6 +274,29 @@ mod tests {
             merge(&[("one", &a), ("two", &b)]).expect_err("three").len(),
             3
         );
+    }
+
+    #[test]
+    fn what_changes_something_for_a_known_caller_takes_a_key() {
+        let part = json!({ "paths": {
+            "/things/{thing_id}": {
+                "get": { "operationId": "thing", "security": [{ "bearer": [] }], "responses": {} },
+                "patch": { "operationId": "thing_update", "security": [{ "bearer": [] }], "responses": { "500": {}, "400": {} } },
+            },
+            "/log-in": { "post": { "operationId": "log_in", "responses": {} } },
+        } });
+        let merged = merge(&[("one", &part)]).expect("no conflict");
+        let keyed = KeyedRoutes::of(&merged);
+        assert!(keyed.contains(&Method::PATCH, "/things/:param0"));
+        assert!(!keyed.contains(&Method::GET, "/things/:param0"));
+        assert!(!keyed.contains(&Method::POST, "/log-in"));
+        let update = &merged["paths"]["/things/{thing_id}"]["patch"];
+        assert_eq!(update["parameters"][0]["name"], "Idempotency-Key");
+        let answers: Vec<&String> = object(&update["responses"])
+            .map(|(status, _)| status)
+            .collect();
+        assert_eq!(answers, ["400", "409", "500"]);
+        assert!(merged["paths"]["/log-in"]["post"]["parameters"].is_null());
     }
 
     #[test]

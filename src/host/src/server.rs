@@ -27,7 +27,7 @@ use crate::{
     database::{self, Schema},
     event_log::{self, EventLogBackend},
     gateway::{self, Delivery, Hub},
-    http::{self, App, HttpSettings, Listener, SystemApi, Vitals},
+    http::{self, App, HttpSettings, Idempotency, Listener, SystemApi, Vitals},
     reconciler::{self, Machinery, Refusal, Report, States},
     snapshot::{Current, Parts, Snapshot},
     telemetry,
@@ -136,6 +136,8 @@ struct Tasks {
     writer: JoinHandle<()>,
     dispatcher: JoinHandle<()>,
     log: Arc<EventLogBackend>,
+    /// Finishes requests that nobody waits for any more.
+    idempotency: Arc<Idempotency>,
 }
 
 impl Server {
@@ -185,6 +187,7 @@ impl Server {
             log: EventLog::new(backend.clone()),
             gateway: hub.clone() as Arc<dyn Gateway>,
             audit: Arc::new(AuditLog {
+                db: db.clone(),
                 ids: ids.clone(),
                 clock: clock.clone(),
             }),
@@ -247,11 +250,14 @@ impl Server {
                     _ => StartError::Other(refusal.to_string()),
                 })?;
 
+        let server_id = data_dir.server_id(&ids).map_err(StartError::DataDir)?;
+        let idempotency = Idempotency::new(&host, server_id);
         let app = Arc::new(App {
             current: current.clone(),
             hub: hub.clone(),
             ids,
             docs: http::swagger_page().into(),
+            idempotency: idempotency.clone(),
         });
         let cut = CancellationToken::new();
         let connections = http::serve(listener, app, &config.host.http, stop.clone(), cut.clone());
@@ -277,6 +283,7 @@ impl Server {
                 writer,
                 dispatcher,
                 log: backend,
+                idempotency,
             },
         };
         server.start_small_tasks(operators, prometheus);
@@ -288,7 +295,7 @@ impl Server {
         Ok(server)
     }
 
-    /// The operators' socket, the watch on the configuration file, and the metrics' upkeep.
+    /// The operators' socket, the watch on the configuration file, the sweep of idempotency keys, and the metrics' upkeep.
     fn start_small_tasks(
         &self,
         operators: tokio::net::UnixListener,
@@ -322,6 +329,10 @@ impl Server {
                 warn!(%error, "the configuration file cannot be watched; reload by command or SIGHUP")
             }
         }
+        let (idempotency, stopped) = (self.tasks.idempotency.clone(), stop.clone());
+        small.spawn(async move {
+            let _ = stopped.run_until_cancelled(idempotency.sweep()).await;
+        });
         let stop = stop.clone();
         small.spawn(async move {
             let upkeep = async {
@@ -389,6 +400,8 @@ impl Server {
         let wait = tokio::time::timeout(left() / 2, self.tasks.connections.wait());
         let mut clean = wait.await.is_ok();
         self.tasks.cut.cancel();
+        let wait = tokio::time::timeout(left() / 2, self.tasks.idempotency.finished());
+        clean &= wait.await.is_ok();
         clean &= tokio::time::timeout(left(), self.tasks.small.wait())
             .await
             .is_ok();
@@ -421,6 +434,7 @@ impl Server {
         drop(host);
         drop(hub);
         drop(tasks.log);
+        drop(tasks.idempotency);
         clean &= tokio::time::timeout(left(), tasks.writer).await.is_ok();
         clean &= tokio::time::timeout(left(), tasks.dispatcher).await.is_ok();
         match tokio::time::timeout(left().max(CLOSING), db.close()).await {

@@ -31,7 +31,7 @@ use crate::{
     config::Loaded,
     gateway::{CurrentTable, Lookup, Table},
     http::{ContainedEndpoint, HttpSettings, RouteLimit},
-    openapi::{self, RouteMap},
+    openapi::{self, KeyedRoutes, RouteMap},
 };
 
 /// A module instance that is up, or about to be.
@@ -161,11 +161,17 @@ impl Snapshot {
             .collect();
         let document = openapi::merge(&documents).map_err(|conflicts| conflicts.join("; "))?;
         let routes = openapi::operations(&document);
+        let keyed = KeyedRoutes::of(&document);
 
         let mut merged = Merged(Vec::new());
-        merged.add("host", &parts.system.0, None);
+        merged.add("host", &parts.system.0, None, &keyed);
         for one in live.values() {
-            merged.add(one.manifest.id, &one.routes, one.route_limit.as_ref());
+            merged.add(
+                one.manifest.id,
+                &one.routes,
+                one.route_limit.as_ref(),
+                &keyed,
+            );
         }
         let router = OpenApiService::new(merged, "", "").into_endpoint();
 
@@ -295,14 +301,21 @@ impl Merged {
         module: &'static str,
         routes: &Routes,
         limit: Option<&(&'static str, Arc<RouteLimit>)>,
+        keyed: &KeyedRoutes,
     ) {
         for (path, methods) in routes {
             let limit = limit
                 .filter(|(prefix, _)| path.starts_with(prefix))
                 .map(|(_, limit)| limit);
             for (method, endpoint) in methods {
-                let contained =
-                    ContainedEndpoint::new(module, method, path, endpoint.clone(), limit.cloned());
+                let contained = ContainedEndpoint::new(
+                    module,
+                    method,
+                    path,
+                    endpoint.clone(),
+                    limit.cloned(),
+                    keyed.contains(method, path),
+                );
                 self.0.push((path.clone(), method.clone(), contained));
             }
         }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::{
     db::WriteTx,
     error::ApiError,
-    id::{GuildId, UserId},
+    id::{AuditId, GuildId, UserId},
 };
 
 /// One entry.
@@ -27,7 +27,24 @@ pub struct AuditEntry {
     pub request_id: Option<Arc<str>>,
 }
 
-/// Writes the audit log. The host implements it.
+/// An entry as it is read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AuditRecord {
+    /// Its id; later entries have greater ones.
+    pub audit_id: AuditId,
+    /// When it was done, in unix seconds.
+    pub at_unix: i64,
+    /// Who did it; `None` for the server itself.
+    pub actor: Option<UserId>,
+    /// What.
+    pub action: String,
+    /// To whom.
+    pub target: Option<UserId>,
+    /// More.
+    pub details: Option<Value>,
+}
+
+/// The audit log. The host implements it.
 #[async_trait::async_trait]
 pub trait Audit: Send + Sync + 'static {
     /// Records `entry` in the transaction of the act itself, so that neither is there without the other.
@@ -35,4 +52,17 @@ pub trait Audit: Send + Sync + 'static {
     /// # Errors
     /// When the database is away.
     async fn record(&self, tx: &WriteTx, entry: AuditEntry) -> Result<(), ApiError>;
+
+    /// Up to `limit` entries of a guild, newest first: only those before `before`, if given, and only those whose action begins
+    /// with `action_prefix`, taken literally.
+    ///
+    /// # Errors
+    /// When the database is away.
+    async fn of_guild(
+        &self,
+        guild: GuildId,
+        before: Option<AuditId>,
+        action_prefix: Option<&str>,
+        limit: u64,
+    ) -> Result<Vec<AuditRecord>, ApiError>;
 }

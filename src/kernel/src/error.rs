@@ -203,7 +203,7 @@ const FAILURES: &[(u16, &str)] = &[
     (408, "The request took too long"),
     (
         409,
-        "It does not go with what is there: a name is taken, a quota is used up",
+        "A limit on how many there may be is reached, or the request collides with another; the message says which",
     ),
     (413, "The body is too large"),
     (415, "The body is not of a supported media type"),

@@ -4,7 +4,7 @@
 //! modules' [`Audience`]s name for that user; events that admit or expel a user change that as they are delivered. What a socket
 //! follows beyond this (a channel that the person looks at) is asked for by a command.
 
-use std::{future::Future, marker::PhantomData, sync::Arc};
+use std::{future::Future, marker::PhantomData, net::IpAddr, sync::Arc};
 
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
@@ -21,12 +21,18 @@ pub trait Socket: Send + Sync {
     /// Who is on the other end.
     fn caller(&self) -> &Caller;
 
+    /// The client's address.
+    fn client_ip(&self) -> IpAddr;
+
     /// Queues an event for this socket alone. `data` is the text of one JSON object.
     fn send(&self, name: &'static str, data: &str);
 
     /// This socket gets the events of `topic` from now on. Harmless when it does already. Answers `false` when the
     /// user has lost the topic's stream in the meantime, or follows too much already.
     fn follow(&self, topic: Topic) -> bool;
+
+    /// This socket does not get the events of `topic` any more, as far as it asked for them by [`Socket::follow`].
+    fn unfollow(&self, topic: Topic);
 }
 
 /// A gateway command. An error is told to the socket as an `error` event; the socket stays.

@@ -432,6 +432,30 @@ impl ApiResponse for NoContent {
     fn register(_registry: &mut Registry) {}
 }
 
+/// An answer that the host must not store, a fresh token for example. A request that is sent again under the same `Idempotency-Key`
+/// is then carried out again; one that is still under way is waited for.
+#[derive(Debug, Clone, Copy)]
+pub struct NotStored<T>(pub T);
+
+/// The answer itself; the host finds a `NotStored<()>` among its extensions.
+impl<T: IntoResponse> IntoResponse for NotStored<T> {
+    fn into_response(self) -> Response {
+        let mut response = self.0.into_response();
+        response.extensions_mut().insert(NotStored(()));
+        response
+    }
+}
+
+impl<T: ApiResponse> ApiResponse for NotStored<T> {
+    fn meta() -> MetaResponses {
+        T::meta()
+    }
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use poem_openapi::Object;

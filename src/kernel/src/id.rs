@@ -158,6 +158,8 @@ ids! {
     MessageId,
     /// A role of a guild.
     RoleId,
+    /// A ban of an address from a guild.
+    IpBanId,
     /// A row of the audit log.
     AuditId,
     /// A request for friendship.

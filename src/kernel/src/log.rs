@@ -85,6 +85,40 @@ impl Topic {
     }
 }
 
+/// Judges users, as an event is delivered.
+#[derive(Clone)]
+pub struct Judge<T>(Arc<dyn Fn(&T) -> bool + Send + Sync>);
+
+impl<T> Judge<T> {
+    /// Asks `judge`, which must be quick: it is asked for each follower.
+    pub fn new(judge: impl Fn(&T) -> bool + Send + Sync + 'static) -> Self {
+        Self(Arc::new(judge))
+    }
+
+    /// What it says of `subject`.
+    pub fn allows(&self, subject: &T) -> bool {
+        (self.0)(subject)
+    }
+}
+
+impl<T> fmt::Debug for Judge<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Judge")
+    }
+}
+
+/// What an event does to those who follow its stream, beside admitting and expelling one user. All of it is judged and done as
+/// the event is delivered; by then [`Change::committed`] has run, so a judge that looks at what is kept in memory sees the change.
+#[derive(Debug, Clone, Default)]
+pub struct Effect {
+    /// Only these of the stream's followers get the event; all of them where nobody judges.
+    pub heard_by: Option<Judge<UserId>>,
+    /// From this event on only these users follow these channels of the stream; who follows another stops.
+    pub seen_by: Option<Judge<(UserId, ChannelId)>>,
+    /// Nobody follows the stream after this event.
+    pub ends_stream: bool,
+}
+
 /// An event that is about to be logged.
 #[derive(Debug, Clone)]
 pub struct NewEvent {
@@ -98,6 +132,8 @@ pub struct NewEvent {
     pub admits: Option<UserId>,
     /// This user follows the stream up to this event, this event included.
     pub expels: Option<UserId>,
+    /// What else it does to those who follow the stream; not stored.
+    pub effect: Option<Arc<Effect>>,
 }
 
 impl NewEvent {
@@ -126,6 +162,7 @@ impl NewEvent {
             data: data.into(),
             admits: None,
             expels: None,
+            effect: None,
         }
     }
 
@@ -140,6 +177,13 @@ impl NewEvent {
     #[must_use]
     pub fn expelling(mut self, user: UserId) -> Self {
         self.expels = Some(user);
+        self
+    }
+
+    /// The event does more to those who follow the stream.
+    #[must_use]
+    pub fn with_effect(mut self, effect: Effect) -> Self {
+        self.effect = Some(Arc::new(effect));
         self
     }
 }
@@ -197,6 +241,10 @@ pub trait Change: Send + Sync + Sized + 'static {
     /// How many changes of this kind one call of `apply` takes at most. Raise it where many can be written by one statement.
     const BATCH: usize = 1;
 
+    /// Whether the transaction is committed right after a change of this kind. What comes after it in the queue then finds in memory
+    /// what [`Change::committed`] made of it, and is judged by that: for changes that take rights away.
+    const BARRIER: bool = false;
+
     /// Makes the changes of `batch` (1 to [`Change::BATCH`], oldest first), answering for each, in the same order.
     ///
     /// # Errors
@@ -222,6 +270,8 @@ pub trait PendingChange: Send + Sync {
     fn kind(&self) -> TypeId;
     /// [`Change::BATCH`].
     fn batch_limit(&self) -> usize;
+    /// [`Change::BARRIER`].
+    fn is_barrier(&self) -> bool;
     /// The change itself.
     fn as_any(&self) -> &dyn Any;
     /// Applies a batch of changes that are all of this one's kind; outputs are the boxed [`Change::Output`].
@@ -250,6 +300,10 @@ impl<C: Change> PendingChange for Pending<C> {
 
     fn batch_limit(&self) -> usize {
         C::BATCH.max(1)
+    }
+
+    fn is_barrier(&self) -> bool {
+        C::BARRIER
     }
 
     fn as_any(&self) -> &dyn Any {

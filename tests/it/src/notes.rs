@@ -1,14 +1,14 @@
-//! Notes that a user keeps: one table, two routes, one that takes any bytes and one that panics, one gateway command, one event, one
+//! Notes that a user keeps: one table, two routes, one that takes any bytes and three that misbehave, one gateway command, one event, one
 //! task, one thread, one service, and two commands of the operator, one of which panics.
 
 use std::{sync::Arc, time::Duration};
 
 use filament_kernel::{
-    ApiError, Caller, Context, Instance, Manifest, Module, Required,
+    ApiError, Caller, Context, ErrorCode, Instance, Manifest, Module, Required,
     config::{Complaint, Profile, Secret, Section, unset_if_empty},
     db::{EntityShape, WriteTx},
     gateway::Socket,
-    http::{RawBody, Valid},
+    http::{NotStored, RawBody, Valid},
     id::UserId,
     log::{Applied, Change, EventLog, NewEvent, Stream},
     module::{Host, Stability, StartError},
@@ -17,7 +17,7 @@ use filament_kernel::{
     service::{Port, PortKey},
     text,
 };
-use poem_openapi::{Object, OpenApi, payload::Json};
+use poem_openapi::{Enum, Object, OpenApi, payload::Json};
 use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 use serde::{Deserialize, Serialize};
 use validator::Validate;
@@ -111,8 +111,10 @@ impl Module for Notes {
         routes: &[
             "POST /notes",
             "GET /notes",
-            "POST /notes/weigh",
+            "POST /notes/clumsy",
             "POST /notes/panic",
+            "POST /notes/secret",
+            "POST /notes/weigh",
         ],
         commands: &["note_create"],
         operator_commands: &["note.count", "note.panic"],
@@ -181,6 +183,30 @@ pub struct NoteCreate {
     /// The text.
     #[validate(length(min = 1))]
     text: String,
+}
+
+/// A note that is to be kept, and how that ends.
+#[derive(Debug, Object, Validate)]
+#[oai(deny_unknown_fields)]
+pub struct ClumsyNoteCreate {
+    /// The text.
+    #[validate(length(min = 1))]
+    text: String,
+    /// How long the answer takes once the note is kept, in milliseconds; 0 when absent.
+    #[validate(range(max = 60_000))]
+    wait_millis: Option<u64>,
+    /// What comes then; the note when absent.
+    end: Option<ClumsyEnd>,
+}
+
+/// What comes after the work is done.
+#[derive(Debug, Clone, Copy, Enum)]
+#[oai(rename_all = "snake_case")]
+pub enum ClumsyEnd {
+    Note,
+    Panic,
+    Unavailable,
+    Limit,
 }
 
 /// A kept note.
@@ -335,6 +361,39 @@ impl NotesApi {
             })
             .collect();
         Ok(Json(NotePage { notes }))
+    }
+
+    /// Keep a note, and then be slow or fail on purpose
+    #[oai(path = "/notes/clumsy", method = "post", operation_id = "note_clumsy")]
+    async fn note_clumsy(
+        &self,
+        caller: Caller,
+        Valid(clumsy): Valid<ClumsyNoteCreate>,
+    ) -> Result<Json<Note>, ApiError> {
+        let note = NoteCreate { text: clumsy.text };
+        let note = self.0.note_create(&caller, note).await?;
+        tokio::time::sleep(Duration::from_millis(clumsy.wait_millis.unwrap_or(0))).await;
+        match clumsy.end.unwrap_or(ClumsyEnd::Note) {
+            ClumsyEnd::Note => Ok(Json(note)),
+            ClumsyEnd::Panic => panic!("panics, as it was told"),
+            ClumsyEnd::Unavailable => Err(ApiError::unavailable("is away, as it was told")),
+            ClumsyEnd::Limit => Err(ApiError::new(
+                ErrorCode::RATE_LIMITED,
+                "is enough, as it was told",
+            )
+            .retry_after(Duration::from_secs(1))),
+        }
+    }
+
+    /// Keep a note whose answer must not be stored
+    #[oai(path = "/notes/secret", method = "post", operation_id = "note_secret")]
+    async fn note_secret(
+        &self,
+        caller: Caller,
+        Valid(note): Valid<NoteCreate>,
+    ) -> Result<NotStored<Json<Note>>, ApiError> {
+        let note = self.0.note_create(&caller, note).await?;
+        Ok(NotStored(Json(note)))
     }
 
     /// Weigh a body of any kind

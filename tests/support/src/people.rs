@@ -3,7 +3,11 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::{gateway::GatewayClient, http::Api, server::Server};
+use crate::{
+    gateway::GatewayClient,
+    http::{Answer, Api, Method},
+    server::Server,
+};
 
 /// Everybody's password.
 pub const PASSWORD: &str = "correct horse battery staple";
@@ -40,6 +44,18 @@ pub struct Channel {
     pub channel_id: String,
     pub name: String,
     pub kind: ChannelKind,
+    pub topic: String,
+}
+
+/// A role, as the API shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Role {
+    pub role_id: String,
+    pub name: String,
+    pub position: i64,
+    pub is_system: bool,
+    pub permissions: Vec<String>,
+    pub color_hex: Option<String>,
 }
 
 /// A message, as the API and the event `message_create` show it.
@@ -99,6 +115,11 @@ pub struct Person {
     pub session: Session,
     /// The API as this person.
     pub api: Api,
+}
+
+/// Where a guild is; `below` begins with `/` or is empty.
+pub fn at(guild: &Guild, below: &str) -> String {
+    format!("/guilds/{}{below}", guild.guild_id)
 }
 
 /// Where the messages of a channel are.
@@ -296,6 +317,93 @@ impl Person {
         let mut socket = self.listen().await;
         socket.subscribe(guild, channel).await;
         socket
+    }
+
+    /// The roles of a guild, the mightiest first.
+    pub async fn roles(&self, guild: &Guild) -> Vec<Role> {
+        #[derive(Deserialize)]
+        struct Roles {
+            roles: Vec<Role>,
+        }
+        let answer = self.api.get(&at(guild, "/roles")).await;
+        answer.read::<Roles>().roles
+    }
+
+    /// The guild's role of this name.
+    pub async fn role_named(&self, guild: &Guild, name: &str) -> Role {
+        let roles = self.roles(guild).await;
+        let found = roles.iter().find(|role| role.name == name);
+        found
+            .cloned()
+            .unwrap_or_else(|| panic!("no role {name} in {roles:?}"))
+    }
+
+    /// Makes a role at the bottom.
+    pub async fn make_role(&self, guild: &Guild, name: &str, permissions: &[&str]) -> Role {
+        let role = json!({ "name": name, "permissions": permissions });
+        self.api.post(&at(guild, "/roles"), role).await.read()
+    }
+
+    /// Gives somebody a role.
+    pub async fn give_role(&self, guild: &Guild, role: &Role, to: &Person) -> Answer {
+        let path = format!("/roles/{}/members/{}", role.role_id, to.user_id);
+        self.api.post_nothing(&at(guild, &path)).await
+    }
+
+    /// Takes a role from somebody.
+    pub async fn take_role(&self, guild: &Guild, role: &Role, from: &Person) -> Answer {
+        let path = format!("/roles/{}/members/{}", role.role_id, from.user_id);
+        self.api.delete(&at(guild, &path)).await
+    }
+
+    /// Makes somebody `owner`, `moderator` or `member`.
+    pub async fn make(&self, guild: &Guild, who: &Person, standing: &str) -> Answer {
+        let path = format!("/members/{}", who.user_id);
+        let body = json!({ "role": standing });
+        self.api.patch(&at(guild, &path), body).await
+    }
+
+    /// Kicks somebody.
+    pub async fn kick(&self, guild: &Guild, who: &Person) -> Answer {
+        let path = format!("/members/{}/kick", who.user_id);
+        self.api.post_nothing(&at(guild, &path)).await
+    }
+
+    /// Bans somebody, as clients do it: without a body.
+    pub async fn ban(&self, guild: &Guild, who: &Person) -> Answer {
+        let path = format!("/members/{}/ban", who.user_id);
+        self.api.post_nothing(&at(guild, &path)).await
+    }
+
+    /// Asks to join a guild from an address; the server must trust this machine as a proxy.
+    pub async fn try_join_from(&self, address: &str, guild: &Guild) -> Answer {
+        let request = self.api.request(Method::POST, &at(guild, "/join"));
+        self.api
+            .send(request.header("x-forwarded-for", address))
+            .await
+    }
+
+    /// Lets a channel say something about a role or a member; `whom` is `role/<id>` or `member/<id>`.
+    pub async fn set_override(
+        &self,
+        guild: &Guild,
+        channel: &Channel,
+        whom: &str,
+        allow: &[&str],
+        deny: &[&str],
+    ) -> Answer {
+        let path = format!(
+            "/channels/{}/permission-overrides/{whom}",
+            channel.channel_id
+        );
+        let body = json!({ "allow": allow, "deny": deny });
+        self.api.post(&at(guild, &path), body).await
+    }
+
+    /// What this person is in the guild and may do in a channel: `{role, permissions}`.
+    pub async fn rights(&self, guild: &Guild, channel: &Channel) -> Answer {
+        let path = format!("/channels/{}/permissions/self", channel.channel_id);
+        self.api.get(&at(guild, &path)).await
     }
 }
 

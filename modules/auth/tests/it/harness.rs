@@ -13,13 +13,13 @@ use std::{
 use filament_auth::{Auth, Config};
 use filament_kernel::{
     ApiError, Caller,
-    audit::{Audit, AuditEntry},
+    audit::{Audit, AuditEntry, AuditRecord},
     clock::Clock,
     config::Section,
     db::{Database, WriteTx},
     gateway::Gateway,
     http::RequestContext,
-    id::{Ids, SessionId, UserId},
+    id::{AuditId, GuildId, Ids, SessionId, UserId},
     log::{EventLog, Stream, Topic},
     module::{Context, EndpointRef, Erased, Health, Host, Module, Routes},
     operator::OperatorCommand,
@@ -518,5 +518,15 @@ impl Audit for AuditTrail {
         }
         self.entries.lock().expect("not poisoned").push(entry);
         Ok(())
+    }
+
+    async fn of_guild(
+        &self,
+        _: GuildId,
+        _: Option<AuditId>,
+        _: Option<&str>,
+        _: u64,
+    ) -> Result<Vec<AuditRecord>, ApiError> {
+        Ok(Vec::new())
     }
 }

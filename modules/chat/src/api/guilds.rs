@@ -2,8 +2,8 @@ use std::sync::Arc;
 
 use filament_kernel::{
     ApiError, Caller,
-    http::{ClientIp, JsonBytes, Valid},
-    id::GuildId,
+    http::{JsonBytes, Origin, Valid},
+    id::{GuildId, UserId},
     text,
 };
 use poem_openapi::{
@@ -13,10 +13,12 @@ use poem_openapi::{
 use serde::Serialize;
 use validator::Validate;
 
-use super::{Answer, Tag};
+use super::{Accepted, Answer, Tag, accepted};
 use crate::{
-    changes::{self, JoinOutcome},
+    access::{Actor, Membership},
+    changes::{self, GuildChange, JoinOutcome},
     domain::{
+        act::Act,
         guild::{Guild, Visibility},
         name,
     },
@@ -37,6 +39,25 @@ struct GuildCreate {
     /// Who may know of it and join it.
     #[oai(default)]
     visibility: Visibility,
+}
+
+/// What of a guild is to change; one field at least.
+#[derive(Debug, Object, Validate)]
+#[oai(deny_unknown_fields)]
+struct GuildUpdate {
+    /// 1 to 64 UTF-16 code units, not blank.
+    #[validate(custom(function = "name::guild_or_channel"))]
+    name: Option<String>,
+    /// Who may know of it and join it.
+    visibility: Option<Visibility>,
+}
+
+/// Whose the guild is to be.
+#[derive(Debug, Object, Validate)]
+#[oai(deny_unknown_fields)]
+struct GuildTransfer {
+    /// Another member.
+    user_id: UserId,
 }
 
 /// Guilds of the caller, oldest first.
@@ -138,7 +159,8 @@ impl Guilds {
 
     /// Join a public guild
     ///
-    /// A guild that is private or does not exist answers 404. Limited per user and per address.
+    /// A guild that is private or does not exist answers 404; who is banned gets 403 `directory_join_user_banned`, whose address is banned
+    /// 403 `directory_join_ip_banned`. Limited per user and per address.
     #[oai(
         path = "/guilds/:guild_id/join",
         method = "post",
@@ -148,12 +170,117 @@ impl Guilds {
     async fn guild_join(
         &self,
         caller: Caller,
-        client_ip: ClientIp,
+        origin: Origin,
         guild_id: Path<GuildId>,
     ) -> Answer<GuildJoin> {
         let guild_id = guild_id.0;
-        let outcome = changes::guild_join(&self.0, caller.user_id, client_ip.0, guild_id).await?;
+        let outcome = changes::guild_join(&self.0, caller.user_id, origin, guild_id).await?;
         JsonBytes::of(&GuildJoin { guild_id, outcome })
+    }
+
+    /// Change a guild
+    ///
+    /// Its name or its visibility. Takes `manage_roles`. Members get `workspace_update`.
+    #[oai(
+        path = "/guilds/:guild_id",
+        method = "patch",
+        operation_id = "guild_update",
+        tag = "Tag::Guilds"
+    )]
+    async fn guild_update(
+        &self,
+        caller: Caller,
+        origin: Origin,
+        guild_id: Path<GuildId>,
+        body: Valid<GuildUpdate>,
+    ) -> Answer<Guild> {
+        let actor = Actor::of(
+            &self.0,
+            caller.user_id,
+            guild_id.0,
+            Act::GuildUpdate,
+            origin,
+        );
+        let actor = actor.await?;
+        let Valid(GuildUpdate { name, visibility }) = body;
+        if name.is_none() && visibility.is_none() {
+            return Err(super::nothing_to_change("name, visibility"));
+        }
+        let change = GuildChange { name, visibility };
+        JsonBytes::of(&changes::guild_update(&self.0, actor, change).await?)
+    }
+
+    /// Delete a guild
+    ///
+    /// For an owner. Everything in it goes with it. Members get `workspace_delete`, and nothing of the guild after it.
+    #[oai(
+        path = "/guilds/:guild_id",
+        method = "delete",
+        operation_id = "guild_delete",
+        tag = "Tag::Guilds"
+    )]
+    async fn guild_delete(
+        &self,
+        caller: Caller,
+        origin: Origin,
+        guild_id: Path<GuildId>,
+    ) -> Answer<Accepted> {
+        let actor = Actor::of(
+            &self.0,
+            caller.user_id,
+            guild_id.0,
+            Act::GuildDelete,
+            origin,
+        );
+        changes::guild_delete(&self.0, actor.await?).await?;
+        accepted()
+    }
+
+    /// Leave a guild
+    ///
+    /// The last owner cannot: they transfer the guild first, or delete it.
+    #[oai(
+        path = "/guilds/:guild_id/leave",
+        method = "post",
+        operation_id = "member_leave",
+        tag = "Tag::Guilds"
+    )]
+    async fn member_leave(
+        &self,
+        caller: Caller,
+        origin: Origin,
+        guild_id: Path<GuildId>,
+    ) -> Answer<Accepted> {
+        let membership = Membership::of(&self.0, caller.user_id, guild_id.0).await?;
+        changes::member_leave(&self.0, membership, origin).await?;
+        accepted()
+    }
+
+    /// Transfer a guild
+    ///
+    /// For an owner: another member becomes an owner in the caller's place.
+    #[oai(
+        path = "/guilds/:guild_id/transfer",
+        method = "post",
+        operation_id = "guild_transfer",
+        tag = "Tag::Guilds"
+    )]
+    async fn guild_transfer(
+        &self,
+        caller: Caller,
+        origin: Origin,
+        guild_id: Path<GuildId>,
+        body: Valid<GuildTransfer>,
+    ) -> Answer<Accepted> {
+        let actor = Actor::of(
+            &self.0,
+            caller.user_id,
+            guild_id.0,
+            Act::GuildTransfer,
+            origin,
+        );
+        changes::guild_transfer(&self.0, actor.await?, body.0.user_id).await?;
+        accepted()
     }
 }
 

@@ -1,7 +1,8 @@
 use std::{collections::HashSet, sync::Arc};
 
 use filament_kernel::{
-    Caller,
+    ApiError, Caller,
+    http::{Origin, Valid},
     id::{GuildId, RoleId, UserId},
 };
 use poem_openapi::{
@@ -9,10 +10,18 @@ use poem_openapi::{
     param::{Path, Query},
 };
 use serde::Serialize;
+use validator::Validate;
 
-use super::{Answer, Tag};
+use super::{Accepted, Answer, Tag, accepted, optional_body::OptionalBody};
 use crate::{
-    access::Membership,
+    access::{Actor, Membership},
+    changes,
+    domain::{
+        act::Act,
+        ban::{EXPIRES_IN_SECS_MAX, Terms},
+        name,
+        role::Standing,
+    },
     page::{self, Page},
     state::State,
     store,
@@ -36,6 +45,25 @@ struct MemberPage {
     members: Vec<Member>,
     /// Where the next page begins; null on the last.
     next_cursor: Option<UserId>,
+}
+
+/// What a member is to be.
+#[derive(Debug, Object, Validate)]
+#[oai(deny_unknown_fields)]
+struct MemberUpdate {
+    role: Standing,
+}
+
+/// Why and for how long somebody is banned.
+#[derive(Debug, Default, Object, Validate)]
+#[oai(deny_unknown_fields)]
+struct MemberBan {
+    /// At most 240 UTF-16 code units.
+    #[validate(custom(function = "name::reason"))]
+    reason: Option<String>,
+    /// 1 to 15552000 (180 days); without an end if not given.
+    #[validate(range(min = 1, max = EXPIRES_IN_SECS_MAX))]
+    expires_in_secs: Option<u32>,
 }
 
 #[OpenApi]
@@ -84,6 +112,114 @@ impl Members {
             members,
             next_cursor,
         })
+    }
+
+    /// Add a member
+    ///
+    /// Takes `manage_roles`. Nothing happens where the user is a member; a user who is banned is not added.
+    #[oai(
+        path = "/guilds/:guild_id/members/:user_id",
+        method = "post",
+        operation_id = "member_add",
+        tag = "Tag::Members"
+    )]
+    async fn member_add(
+        &self,
+        caller: Caller,
+        origin: Origin,
+        guild_id: Path<GuildId>,
+        user_id: Path<UserId>,
+    ) -> Answer<Accepted> {
+        let actor = self.actor(caller, guild_id, Act::MemberAdd, origin).await?;
+        changes::member_add(&self.0, actor, user_id.0).await?;
+        accepted()
+    }
+
+    /// Make a member an owner, a moderator or a mere member
+    ///
+    /// Gives and takes the roles that stand for the three. Takes `manage_member_roles` and a rank above the member; only an owner makes
+    /// another owner, and the last owner stays one.
+    #[oai(
+        path = "/guilds/:guild_id/members/:user_id",
+        method = "patch",
+        operation_id = "member_update",
+        tag = "Tag::Members"
+    )]
+    async fn member_update(
+        &self,
+        caller: Caller,
+        origin: Origin,
+        guild_id: Path<GuildId>,
+        user_id: Path<UserId>,
+        body: Valid<MemberUpdate>,
+    ) -> Answer<Accepted> {
+        let actor = self
+            .actor(caller, guild_id, Act::MemberUpdate, origin)
+            .await?;
+        changes::member_update(&self.0, actor, user_id.0, body.0.role).await?;
+        accepted()
+    }
+
+    /// Kick a member
+    ///
+    /// Takes `ban_member` and a rank above the member, who may come back.
+    #[oai(
+        path = "/guilds/:guild_id/members/:user_id/kick",
+        method = "post",
+        operation_id = "member_kick",
+        tag = "Tag::Members"
+    )]
+    async fn member_kick(
+        &self,
+        caller: Caller,
+        origin: Origin,
+        guild_id: Path<GuildId>,
+        user_id: Path<UserId>,
+    ) -> Answer<Accepted> {
+        let actor = self
+            .actor(caller, guild_id, Act::MemberKick, origin)
+            .await?;
+        changes::member_kick(&self.0, actor, user_id.0).await?;
+        accepted()
+    }
+
+    /// Ban a user
+    ///
+    /// Takes `ban_member` and a rank above the user, who need not be a member. The body may be left out. A ban that stands is replaced.
+    #[oai(
+        path = "/guilds/:guild_id/members/:user_id/ban",
+        method = "post",
+        operation_id = "member_ban",
+        tag = "Tag::Members"
+    )]
+    async fn member_ban(
+        &self,
+        caller: Caller,
+        origin: Origin,
+        guild_id: Path<GuildId>,
+        user_id: Path<UserId>,
+        body: OptionalBody<MemberBan>,
+    ) -> Answer<Accepted> {
+        let actor = self.actor(caller, guild_id, Act::MemberBan, origin).await?;
+        let OptionalBody(ban) = body;
+        let terms = Terms {
+            reason: ban.reason.unwrap_or_default(),
+            expires_in_secs: ban.expires_in_secs,
+        };
+        changes::member_ban(&self.0, actor, user_id.0, terms).await?;
+        accepted()
+    }
+}
+
+impl Members {
+    async fn actor(
+        &self,
+        caller: Caller,
+        guild_id: Path<GuildId>,
+        act: Act,
+        origin: Origin,
+    ) -> Result<Actor, ApiError> {
+        Actor::of(&self.0, caller.user_id, guild_id.0, act, origin).await
     }
 }
 

@@ -1,13 +1,14 @@
 use std::sync::Arc;
 
-use filament_kernel::{
-    ApiError,
-    db::WriteTx,
-    log::{Applied, Change, NewEvent, Stream},
-};
+use filament_kernel::{ApiError, ErrorCode, db::WriteTx, id::GuildId};
+use serde_json::json;
 
+use super::{
+    deed::{Deed, Done, carry_out},
+    effects::heard_by_viewers,
+};
 use crate::{
-    access::Membership,
+    access::Actor,
     domain::{
         channel::{Channel, ChannelKind},
         roster::Fact,
@@ -17,127 +18,105 @@ use crate::{
     store,
 };
 
-/// Makes a channel. For the owner, and for members with `manage_roles`.
+/// Makes a channel behind the others.
 #[tracing::instrument(level = "debug", skip_all, err(level = "debug"))]
 pub(crate) async fn channel_create(
     state: &Arc<State>,
-    membership: Membership,
+    actor: Actor,
     name: String,
     kind: ChannelKind,
+    topic: String,
 ) -> Result<Channel, ApiError> {
-    let change = ChannelCreate {
-        state: state.clone(),
-        membership,
+    let deed = ChannelCreate {
+        actor,
         name,
         kind,
+        topic,
     };
-    change.allowed()?;
-    state.host.log.commit(change).await?
+    carry_out(state, deed).await
 }
 
 struct ChannelCreate {
-    state: Arc<State>,
-    membership: Membership,
+    actor: Actor,
     name: String,
     kind: ChannelKind,
+    topic: String,
 }
 
-impl ChannelCreate {
-    fn allowed(&self) -> Result<(), ApiError> {
-        if self.membership.now()?.can_create_channels() {
-            Ok(())
-        } else {
-            Err(ApiError::forbidden(
-                "creating channels takes the permission manage_roles",
-            ))
-        }
+impl Deed for ChannelCreate {
+    type Output = Channel;
+
+    fn guild_id(&self) -> GuildId {
+        self.actor.guild_id()
     }
 
-    async fn make(&self, tx: &WriteTx) -> Result<Applied<Result<Channel, ApiError>>, ApiError> {
-        if let Err(refusal) = self.allowed() {
-            return Ok(Applied::silent(Err(refusal)));
+    async fn make(&self, state: &State, tx: &WriteTx) -> Result<Done<Channel>, ApiError> {
+        let actor = &self.actor;
+        actor.now()?;
+        let (channels, position) = {
+            let roster = actor.guild().roster();
+            (roster.channel_ids().len(), roster.next_channel_position())
+        };
+        let max = state.config.channels_per_guild_max;
+        if channels >= max {
+            return Err(ApiError::new(
+                ErrorCode::QUOTA_EXCEEDED,
+                format!("a guild has {max} channels at most"),
+            ));
         }
-        let host = &self.state.host;
-        let guild_id = self.membership.guild().id;
+        let guild_id = actor.guild_id();
         let channel = Channel {
-            channel_id: host.ids.next(),
+            channel_id: state.host.ids.next(),
             name: self.name.clone(),
             kind: self.kind,
+            topic: self.topic.clone(),
         };
-        store::channels::insert(tx, guild_id, &channel, host.clock.now_unix()).await?;
-        let event = NewEvent::new(
-            Stream::Guild(guild_id),
+        let now = state.host.clock.now_unix();
+        store::channels::insert(tx, guild_id, &channel, position, now).await?;
+        let event = actor.event(
             CHANNEL_CREATE,
             &events::ChannelCreate {
                 guild_id,
                 channel: &channel,
-                actor_user_id: self.membership.user_id(),
+                actor_user_id: actor.user_id(),
             },
         )?;
-        Ok(Applied {
-            output: Ok(channel),
-            events: vec![event],
+        let details = json!({ "channel_id": channel.channel_id, "name": channel.name });
+        Ok(Done {
+            events: vec![event.with_effect(heard_by_viewers(actor.guild(), channel.channel_id))],
+            facts: vec![Fact::Channel {
+                channel: channel.clone(),
+                position,
+            }],
+            entry: Some(actor.entry(None, Some(details))),
+            output: channel,
         })
-    }
-}
-
-#[async_trait::async_trait]
-impl Change for ChannelCreate {
-    type Output = Result<Channel, ApiError>;
-
-    async fn apply(batch: &[&Self], tx: &WriteTx) -> Result<Vec<Applied<Self::Output>>, ApiError> {
-        let mut applied = Vec::with_capacity(batch.len());
-        for one in batch {
-            applied.push(one.make(tx).await?);
-        }
-        Ok(applied)
-    }
-
-    fn committed(&self, output: &Self::Output) {
-        if let Ok(channel) = output {
-            let guild = self.membership.guild().id;
-            self.state
-                .directory
-                .note(guild, Fact::Channel(channel.clone()));
-        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use filament_kernel::id::UserId;
+
     use super::*;
     use crate::{access::ChannelAccess, domain::guild::Visibility, testing::World};
 
     #[tokio::test]
-    async fn the_owner_makes_channels_and_a_member_does_not() {
+    async fn a_channel_is_seen_at_once_and_stands_last() {
         let world = World::new().await;
-        let (owner, member) = (world.user(), world.user());
+        let (owner, member): (UserId, UserId) = (world.user(), world.user());
         let guild = world.guild(owner, Visibility::Public).await;
         world.join(guild, member).await;
-        let by = async |user| ChannelCreate {
-            state: world.state.clone(),
-            membership: Membership::of(&world.state, user, guild)
-                .await
-                .expect("a member"),
-            name: "general".into(),
-            kind: ChannelKind::Voice,
-        };
-
-        let (channel, events) = world.change(by(owner).await).await;
-        let channel = channel.expect("is made");
-        assert_eq!(events[0].name, "channel_create");
-        let data: serde_json::Value = serde_json::from_str(&events[0].data).expect("JSON");
-        assert_eq!(data["channel"]["kind"], "voice");
-        let seen = ChannelAccess::of(&world.state, member, guild, channel.channel_id).await;
+        let first = world.channel(guild, owner).await.channel_id();
+        let second = world.channel(guild, owner).await.channel_id();
+        let seen = ChannelAccess::of(&world.state, member, guild, second).await;
         assert!(seen.is_ok(), "seen at once");
-        let db = world.state.host.db.read();
-        assert_eq!(
-            store::channels::of_guild(db, guild).await.ok(),
-            Some(vec![channel])
-        );
-
-        let (refused, events) = world.change(by(member).await).await;
-        assert_eq!(refused.err().map(|e| e.code().status), Some(403));
-        assert!(events.is_empty());
+        let loaded = world.state.guild(guild).await.expect("a guild");
+        assert_eq!(loaded.roster().channel_ids(), [first, second]);
+        let stored = store::channels::of_guild(world.state.host.db.read(), guild).await;
+        let mut stored = stored.expect("reads");
+        stored.sort_by_key(|(_, position)| *position);
+        let positions: Vec<i64> = stored.iter().map(|(_, position)| *position).collect();
+        assert_eq!(positions, [0, 1]);
     }
 }

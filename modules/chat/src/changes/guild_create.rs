@@ -10,7 +10,7 @@ use filament_kernel::{
 use crate::{
     domain::{
         guild::{GUILD_CREATION_LIMIT_REACHED, Guild, Visibility},
-        role::{RoleKind, Standing},
+        role::Standing,
     },
     events::{self, WORKSPACE_MEMBER_ADD},
     state::State,
@@ -58,9 +58,10 @@ impl GuildCreate {
         };
         let now = state.host.clock.now_unix();
         store::guilds::insert(tx, &guild, *owner, now).await?;
-        store::roles::insert_standing(tx, guild.guild_id, &state.host.ids).await?;
-        let role = store::roles::standing(tx, guild.guild_id, RoleKind::WorkspaceOwner).await?;
-        store::members::insert(tx, guild.guild_id, *owner, role, now).await?;
+        let roles = store::roles::insert_standing(tx, guild.guild_id, &state.host.ids).await?;
+        store::guilds::set_default_join_role(tx, guild.guild_id, Some(roles.member)).await?;
+        let max = state.config.members_per_guild_max;
+        store::members::insert(tx, guild.guild_id, *owner, &[roles.owner], now, max).await?;
 
         let event = NewEvent::new(
             Stream::Guild(guild.guild_id),

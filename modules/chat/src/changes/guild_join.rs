@@ -1,25 +1,29 @@
-use std::{net::IpAddr, sync::Arc};
+use std::sync::Arc;
 
 use filament_kernel::{
-    ApiError,
+    ApiError, ErrorCode,
+    audit::AuditEntry,
     db::WriteTx,
+    http::Origin,
     id::{GuildId, RoleId, UserId},
     limits::limit_key,
     log::{Applied, Change, NewEvent, Stream},
 };
 use poem_openapi::Enum;
 use serde::Serialize;
+use serde_json::json;
 
 use crate::{
     directory::Guild,
     domain::{
+        ban::{IP_BANNED, USER_BANNED},
         guild::Visibility,
-        role::{RoleKind, Standing},
         roster::Fact,
     },
     events::{self, WORKSPACE_MEMBER_ADD},
+    sightings::Sighting,
     state::State,
-    store,
+    store::{self, members::Inserted},
 };
 
 /// What came of asking to join.
@@ -38,16 +42,19 @@ pub enum JoinOutcome {
 pub(crate) async fn guild_join(
     state: &Arc<State>,
     user_id: UserId,
-    client_ip: IpAddr,
+    origin: Origin,
     guild_id: GuildId,
 ) -> Result<JoinOutcome, ApiError> {
-    state.joins_by_ip.check(&limit_key(client_ip))?;
+    state.joins_by_ip.check(&limit_key(origin.client_ip))?;
     state.joins_by_user.check(&user_id)?;
     let guild = state.guild(guild_id).await?;
     if guild.member(user_id).is_some() {
         return Ok(JoinOutcome::AlreadyMember);
     }
+    let now = state.host.clock.now_unix();
     let change = GuildJoin {
+        sighting: state.sightings.of(guild_id, user_id, origin.client_ip, now),
+        request_id: origin.request_id,
         state: state.clone(),
         guild,
         user_id,
@@ -64,6 +71,34 @@ struct GuildJoin {
     state: Arc<State>,
     guild: Arc<Guild>,
     user_id: UserId,
+    sighting: Sighting,
+    request_id: Arc<str>,
+}
+
+/// 409: the guild has as many members as it may.
+pub(super) fn guild_is_full(max: u32) -> ApiError {
+    ApiError::new(
+        ErrorCode::QUOTA_EXCEEDED,
+        format!("a guild has {max} members at most"),
+    )
+}
+
+/// What keeps somebody out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ban {
+    User,
+    Address,
+}
+
+impl Ban {
+    fn refusal(self) -> ApiError {
+        match self {
+            Self::User => ApiError::new(USER_BANNED, "you are banned from this guild"),
+            Self::Address => {
+                ApiError::new(IP_BANNED, "this guild takes nobody in from your address")
+            }
+        }
+    }
 }
 
 /// What a join came to, with the roles that the member holds.
@@ -74,28 +109,65 @@ struct Joined {
 
 impl GuildJoin {
     fn allowed(&self) -> Result<(), ApiError> {
-        match self.guild.visibility() {
+        let visibility = self.guild.roster().visibility();
+        match visibility {
             Visibility::Public => Ok(()),
             Visibility::Private => Err(ApiError::not_found()),
         }
     }
 
-    async fn make(&self, tx: &WriteTx) -> Result<Applied<Result<Joined, ApiError>>, ApiError> {
-        if let Err(refusal) = self.allowed() {
-            return Ok(Applied::silent(Err(refusal)));
+    async fn ban(&self, tx: &WriteTx, now: i64) -> Result<Option<Ban>, ApiError> {
+        let guild = &self.guild;
+        if store::bans::stands(tx, guild.id, self.user_id, now).await? {
+            return Ok(Some(Ban::User));
         }
+        let by_address = guild.is_address_banned(self.sighting.address, now);
+        Ok(by_address.then_some(Ban::Address))
+    }
+
+    /// Who keeps order wants to know who tries; how often, the rate limit bounds.
+    fn refused_entry(&self, ban: Ban) -> AuditEntry {
+        AuditEntry {
+            actor: Some(self.user_id),
+            action: "member.join_refused",
+            guild: Some(self.guild.id),
+            target: Some(self.user_id),
+            details: Some(json!({ "address_ban_match": ban == Ban::Address })),
+            request_id: Some(self.request_id.clone()),
+        }
+    }
+
+    async fn make(&self, tx: &WriteTx) -> Result<Applied<Result<Joined, ApiError>>, ApiError> {
         let Self {
             state,
             guild,
             user_id,
+            ..
         } = self;
+        if let Err(refusal) = self.allowed() {
+            return Ok(Applied::silent(Err(refusal)));
+        }
         let now = state.host.clock.now_unix();
-        let role = store::roles::standing(tx, guild.id, RoleKind::Member).await?;
-        if !store::members::insert(tx, guild.id, *user_id, role, now).await? {
-            return Ok(Applied::silent(Ok(Joined {
-                outcome: JoinOutcome::AlreadyMember,
-                role_ids: store::members::roles_of(tx, guild.id, *user_id).await?,
-            })));
+        if let Some(ban) = self.ban(tx, now).await? {
+            let entry = self.refused_entry(ban);
+            state.host.audit.record(tx, entry).await?;
+            return Ok(Applied::silent(Err(ban.refusal())));
+        }
+        let default = guild.roster().default_join_role();
+        let role_ids: Vec<RoleId> = default.into_iter().collect();
+        let max = state.config.members_per_guild_max;
+        match store::members::insert(tx, guild.id, *user_id, &role_ids, now, max).await? {
+            Inserted::New => {}
+            Inserted::Known => {
+                return Ok(Applied::silent(Ok(Joined {
+                    outcome: JoinOutcome::AlreadyMember,
+                    role_ids: store::members::roles_of(tx, guild.id, *user_id).await?,
+                })));
+            }
+            Inserted::Full => return Ok(Applied::silent(Err(guild_is_full(max)))),
+        }
+        if let Some(seen) = self.sighting.unrecorded() {
+            store::addresses::record(tx, seen, now).await?;
         }
         let event = NewEvent::new(
             Stream::Guild(guild.id),
@@ -103,7 +175,7 @@ impl GuildJoin {
             &events::WorkspaceMemberAdd {
                 guild_id: guild.id,
                 user_id: *user_id,
-                role: Standing::Member,
+                role: guild.standing_of(&role_ids),
                 joined_at_unix: now,
                 actor_user_id: *user_id,
             },
@@ -111,7 +183,7 @@ impl GuildJoin {
         Ok(Applied {
             output: Ok(Joined {
                 outcome: JoinOutcome::Accepted,
-                role_ids: vec![role],
+                role_ids,
             }),
             events: vec![event.admitting(*user_id)],
         })
@@ -136,7 +208,11 @@ impl Change for GuildJoin {
                 user_id: self.user_id,
                 role_ids: joined.role_ids.clone(),
             };
-            self.state.directory.note(self.guild.id, fact);
+            self.state.directory.note(self.guild.id, [fact]);
+            if joined.outcome == JoinOutcome::Accepted {
+                let now = self.state.host.clock.now_unix();
+                self.state.sightings.recorded(&self.sighting, now);
+            }
         }
     }
 }
@@ -144,7 +220,22 @@ impl Change for GuildJoin {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{access::Membership, testing::World};
+    use crate::{
+        access::Membership,
+        domain::{permission::Permission, role::Standing},
+        testing::World,
+    };
+
+    fn join(world: &World, guild: &Arc<Guild>, user_id: UserId) -> GuildJoin {
+        let here = std::net::Ipv4Addr::LOCALHOST.into();
+        GuildJoin {
+            state: world.state.clone(),
+            sighting: world.state.sightings.of(guild.id, user_id, here, 0),
+            guild: guild.clone(),
+            user_id,
+            request_id: "request".into(),
+        }
+    }
 
     #[tokio::test]
     async fn who_joins_is_a_member_at_once_and_once() {
@@ -154,19 +245,14 @@ mod tests {
         assert!(Membership::of(&world.state, user_id, guild).await.is_err());
 
         let loaded = world.state.guild(guild).await.expect("a guild");
-        let join = || GuildJoin {
-            state: world.state.clone(),
-            guild: loaded.clone(),
-            user_id,
-        };
-        let (joined, events) = world.change(join()).await;
+        let (joined, events) = world.change(join(&world, &loaded, user_id)).await;
         assert_eq!(joined.map(|j| j.outcome).ok(), Some(JoinOutcome::Accepted));
         assert_eq!(events[0].admits, Some(user_id));
         let member = loaded.member(user_id).expect("a member");
         assert_eq!(member.standing, Standing::Member);
-        assert!(member.can_see_channels() && !member.can_create_channels());
+        assert!(member.sees_channel() && !member.may(Permission::ManageRoles));
 
-        let (again, events) = world.change(join()).await;
+        let (again, events) = world.change(join(&world, &loaded, user_id)).await;
         assert_eq!(
             again.map(|j| j.outcome).ok(),
             Some(JoinOutcome::AlreadyMember)
@@ -178,12 +264,8 @@ mod tests {
     async fn a_private_guild_does_not_exist_for_who_would_join() {
         let world = World::new().await;
         let guild = world.guild(world.user(), Visibility::Private).await;
-        let change = GuildJoin {
-            state: world.state.clone(),
-            guild: world.state.guild(guild).await.expect("a guild"),
-            user_id: world.user(),
-        };
-        let (refused, events) = world.change(change).await;
+        let loaded = world.state.guild(guild).await.expect("a guild");
+        let (refused, events) = world.change(join(&world, &loaded, world.user())).await;
         assert_eq!(refused.err().map(|e| e.code().status), Some(404));
         assert!(events.is_empty());
     }

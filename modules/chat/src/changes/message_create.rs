@@ -7,7 +7,7 @@ use filament_kernel::{
 };
 
 use crate::{
-    access::ChannelAccess,
+    access::PostAccess,
     domain::{
         markdown_tokens::MarkdownTokens,
         message::{Message, check_content},
@@ -21,7 +21,7 @@ use crate::{
 #[tracing::instrument(level = "debug", skip_all, err(level = "debug"))]
 pub(crate) async fn message_create(
     state: &Arc<State>,
-    access: ChannelAccess,
+    access: PostAccess,
     content: String,
     attachment_ids: &[String],
 ) -> Result<Arc<str>, ApiError> {
@@ -42,7 +42,7 @@ pub(crate) async fn message_create(
 /// take ids in the order of commits, to write each message's text once, and one statement for all rows.
 struct MessageCreate {
     state: Arc<State>,
-    access: ChannelAccess,
+    access: PostAccess,
     content: String,
     tokens: MarkdownTokens,
 }
@@ -52,9 +52,9 @@ impl MessageCreate {
         let host = &self.state.host;
         Message {
             message_id: host.ids.next(),
-            guild_id: self.access.guild_id(),
-            channel_id: self.access.channel_id(),
-            author_id: self.access.user_id(),
+            guild_id: self.access.channel().guild_id(),
+            channel_id: self.access.channel().channel_id(),
+            author_id: self.access.channel().user_id(),
             content: self.content.clone(),
             markdown_tokens: self.tokens.clone(),
             attachments: Vec::new(),
@@ -74,9 +74,13 @@ impl Change for MessageCreate {
         let mut applied = Vec::with_capacity(batch.len());
         let mut messages = Vec::with_capacity(batch.len());
         for one in batch {
-            if let Err(refusal) = one.access.now() {
+            let now = one.state.host.clock.now_unix();
+            if let Err(refusal) = one.access.now(now) {
                 applied.push(Applied::silent(Err(refusal)));
                 continue;
+            }
+            if let Some(seen) = one.access.sighting().unrecorded() {
+                store::addresses::record(tx, seen, now).await?;
             }
             let message = one.message();
             let text = message.to_text()?;
@@ -94,6 +98,8 @@ impl Change for MessageCreate {
     fn committed(&self, output: &Self::Output) {
         if output.is_ok() {
             self.state.messages_total.increment(1);
+            let now = self.state.host.clock.now_unix();
+            self.state.sightings.recorded(self.access.sighting(), now);
         }
     }
 }
@@ -108,8 +114,8 @@ mod tests {
         let world = World::new().await;
         let author = world.user();
         let guild = world.guild(author, Visibility::Private).await;
-        let access = world.channel(guild, author).await;
-        let channel = access.channel_id();
+        let channel = world.channel(guild, author).await.channel_id();
+        let access = world.post_access(guild, author, channel).await;
         let batch: Vec<MessageCreate> = (0..100)
             .map(|n| MessageCreate {
                 state: world.state.clone(),

@@ -26,4 +26,6 @@ pub struct Channel {
     pub channel_id: ChannelId,
     pub name: String,
     pub kind: ChannelKind,
+    /// What it is about; empty where nobody said so.
+    pub topic: String,
 }

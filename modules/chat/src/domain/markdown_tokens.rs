@@ -27,6 +27,11 @@ impl MarkdownTokens {
             .map(|text| Self(text.into()))
             .map_err(ApiError::internal)
     }
+
+    /// The bytes of the JSON text.
+    pub(crate) fn json_bytes(&self) -> usize {
+        self.0.get().len()
+    }
 }
 
 impl PartialEq for MarkdownTokens {

@@ -1,4 +1,4 @@
-//! The names of guilds and channels.
+//! Names and other short texts.
 
 use filament_kernel::text;
 use validator::ValidationError;
@@ -6,6 +6,21 @@ use validator::ValidationError;
 /// For `#[validate(custom(…))]`: 1 to 64 UTF-16 code units, and not only white space.
 pub(crate) fn guild_or_channel(name: &str) -> Result<(), ValidationError> {
     text::name(name, 1, 64)
+}
+
+/// For `#[validate(custom(…))]`: 1 to 32 UTF-16 code units, and not only white space.
+pub(crate) fn role(name: &str) -> Result<(), ValidationError> {
+    text::name(name, 1, 32)
+}
+
+/// For `#[validate(custom(…))]`: at most 1024 UTF-16 code units.
+pub(crate) fn topic(text: &str) -> Result<(), ValidationError> {
+    text::between(text, 0, 1_024)
+}
+
+/// For `#[validate(custom(…))]`: at most 240 UTF-16 code units.
+pub(crate) fn reason(text: &str) -> Result<(), ValidationError> {
+    text::between(text, 0, 240)
 }
 
 #[cfg(test)]

@@ -76,6 +76,24 @@ impl Permission {
         }
     }
 
+    /// Its word on the wire.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::ManageRoles => "manage_roles",
+            Self::ManageMemberRoles => "manage_member_roles",
+            Self::ManageWorkspaceRoles => "manage_workspace_roles",
+            Self::ManageChannelOverrides => "manage_channel_overrides",
+            Self::DeleteMessage => "delete_message",
+            Self::BanMember => "ban_member",
+            Self::ViewAuditLog => "view_audit_log",
+            Self::ManageIpBans => "manage_ip_bans",
+            Self::CreateMessage => "create_message",
+            Self::PublishVideo => "publish_video",
+            Self::PublishScreenShare => "publish_screen_share",
+            Self::SubscribeStreams => "subscribe_streams",
+        }
+    }
+
     const fn bit(self) -> u16 {
         1 << self as u8
     }
@@ -109,6 +127,25 @@ impl PermissionSet {
 
     pub(crate) const fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+
+    /// Without what `other` holds.
+    pub(crate) const fn minus(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    /// What one of the two holds and the other does not.
+    pub(crate) const fn difference(self, other: Self) -> Self {
+        Self(self.0 ^ other.0)
+    }
+
+    pub(crate) const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Whether nothing is in both.
+    pub(crate) const fn is_disjoint(self, other: Self) -> bool {
+        self.0 & other.0 == 0
     }
 
     /// The set as it is stored.
@@ -171,6 +208,16 @@ mod tests {
             RoleKind::WorkspaceOwner.initial_permissions(),
             PermissionSet::ALL
         );
+    }
+
+    #[test]
+    fn a_permission_has_one_word_everywhere() {
+        use poem_openapi::types::ToJSON;
+        for permission in Permission::ALL {
+            let word = Some(serde_json::Value::from(permission.word()));
+            assert_eq!(serde_json::to_value(permission).ok(), word);
+            assert_eq!(permission.to_json(), word);
+        }
     }
 
     #[test]

@@ -1,10 +1,15 @@
 //! Roles: those that every guild has, and where they stand.
 
-use poem_openapi::Enum;
+use filament_kernel::id::RoleId;
+use poem_openapi::{Enum, Object};
 use sea_orm::{DeriveActiveEnum, EnumIter};
 use serde::Serialize;
+use validator::ValidationError;
 
-use super::permission::{Permission, PermissionSet};
+use super::{
+    member::Powers,
+    permission::{Permission, PermissionSet},
+};
 
 /// What a role is to its guild.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, EnumIter, DeriveActiveEnum)]
@@ -65,6 +70,14 @@ impl RoleKind {
         }
     }
 
+    /// Whether no guild can change or delete it.
+    pub(crate) const fn is_system(self) -> bool {
+        match self {
+            Self::Everyone | Self::WorkspaceOwner => true,
+            Self::Member | Self::Moderator | Self::Custom => false,
+        }
+    }
+
     /// The standing of somebody who holds it.
     pub(crate) const fn standing(self) -> Standing {
         match self {
@@ -75,6 +88,45 @@ impl RoleKind {
     }
 }
 
+/// A role, as members see it.
+#[derive(Debug, Clone, PartialEq, Eq, Object, Serialize)]
+pub struct Role {
+    pub role_id: RoleId,
+    /// 1 to 32 UTF-16 code units, not blank.
+    pub name: String,
+    /// Higher is mightier; `@everyone` is 0.
+    pub position: i64,
+    /// Whether every guild has it and no guild can change or delete it.
+    pub is_system: bool,
+    pub permissions: Vec<Permission>,
+    /// `#RRGGBB`.
+    pub color_hex: Option<String>,
+}
+
+impl Role {
+    pub(crate) fn permission_set(&self) -> PermissionSet {
+        self.permissions.iter().copied().collect()
+    }
+
+    /// The role as far as it decides anything.
+    pub(crate) fn powers(&self, kind: RoleKind) -> Powers {
+        Powers {
+            kind,
+            position: self.position,
+            permissions: self.permission_set(),
+        }
+    }
+}
+
+/// For `#[validate(custom(…))]`: `#RRGGBB`.
+pub(crate) fn color(text: &str) -> Result<(), ValidationError> {
+    let digits = text.strip_prefix('#').unwrap_or_default();
+    if digits.len() == 6 && digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return Ok(());
+    }
+    Err(ValidationError::new("color").with_message("must be a colour, #RRGGBB".into()))
+}
+
 /// What somebody is in a guild, in one word. A later one ranks higher.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Enum, Serialize)]
 #[oai(rename_all = "snake_case", rename = "GuildRole")]
@@ -83,4 +135,61 @@ pub enum Standing {
     Member,
     Moderator,
     Owner,
+}
+
+impl Standing {
+    /// The role that stands for it.
+    pub(crate) const fn role(self) -> RoleKind {
+        match self {
+            Self::Member => RoleKind::Member,
+            Self::Moderator => RoleKind::Moderator,
+            Self::Owner => RoleKind::WorkspaceOwner,
+        }
+    }
+
+    /// Its word on the wire.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Member => "member",
+            Self::Moderator => "moderator",
+            Self::Owner => "owner",
+        }
+    }
+
+    /// The standing of this word on the wire.
+    pub(crate) fn of_word(word: &str) -> Option<Self> {
+        let mut all = [Self::Member, Self::Moderator, Self::Owner].into_iter();
+        all.find(|standing| standing.word() == word)
+    }
+
+    /// The standing that a role stands for, if it is one of the three.
+    pub(crate) const fn of_role(kind: RoleKind) -> Option<Self> {
+        match kind {
+            RoleKind::Member => Some(Self::Member),
+            RoleKind::Moderator => Some(Self::Moderator),
+            RoleKind::WorkspaceOwner => Some(Self::Owner),
+            RoleKind::Everyone | RoleKind::Custom => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_colour_is_a_hash_and_six_hexadecimal_digits() {
+        assert!(color("#00ffAA").is_ok());
+        for bad in [
+            "",
+            "#",
+            "00ffaa",
+            "#00ffa",
+            "#00ffaaa",
+            "#00ffag",
+            "#00ff\u{e9}",
+        ] {
+            assert!(color(bad).is_err(), "{bad}");
+        }
+    }
 }

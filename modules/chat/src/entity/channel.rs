@@ -17,6 +17,9 @@ pub struct Model {
     pub name: String,
     pub kind: ChannelKind,
     pub created_at: i64,
+    #[sea_orm(column_type = "Text")]
+    pub topic: String,
+    pub position: i64,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

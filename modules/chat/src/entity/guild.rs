@@ -1,6 +1,6 @@
 //! Guilds.
 
-use filament_kernel::id::{GuildId, UserId};
+use filament_kernel::id::{GuildId, RoleId, UserId};
 use sea_orm::entity::prelude::*;
 
 use crate::domain::guild::Visibility;
@@ -19,6 +19,9 @@ pub struct Model {
     pub visibility: Visibility,
     pub created_by: UserId,
     pub created_at: i64,
+    pub member_count: i64,
+    /// What who joins is given.
+    pub default_join_role_id: Option<RoleId>,
     #[sea_orm(has_many)]
     pub members: HasMany<super::guild_member::Entity>,
 }

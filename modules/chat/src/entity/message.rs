@@ -16,6 +16,10 @@ pub struct Model {
     pub content: String,
     pub created_at: i64,
     pub edited_at: Option<i64>,
+    /// How many distinct emoji are under it.
+    pub emoji: i64,
+    /// The place of the latest of them.
+    pub last_emoji_place: i64,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -20,6 +20,9 @@ pub struct Model {
     pub position: i64,
     /// The bits of a permission set.
     pub permissions: i64,
+    /// `#RRGGBB`.
+    #[sea_orm(column_type = "Text", nullable)]
+    pub color_hex: Option<String>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

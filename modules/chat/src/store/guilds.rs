@@ -1,7 +1,7 @@
 use filament_kernel::{
     ApiError,
     db::WriteTx,
-    id::{GuildId, UserId},
+    id::{GuildId, RoleId, UserId},
 };
 use sea_orm::{
     ActiveValue::Set,
@@ -10,7 +10,7 @@ use sea_orm::{
     sea_query::{Expr, LikeExpr, OnConflict},
 };
 
-use super::{channels, members, roles};
+use super::{channels, ip_bans, members, overrides, roles};
 use crate::{
     domain::{
         guild::{Guild, Visibility, search_key},
@@ -45,6 +45,21 @@ pub(crate) async fn count_creation(tx: &WriteTx, user: UserId, max: u32) -> Resu
     Ok(raised.rows_affected == 1)
 }
 
+/// Counts one guild less of its maker's.
+pub(crate) async fn uncount_creation(tx: &WriteTx, user: UserId) -> Result<(), DbErr> {
+    guild_creator::Entity::update_many()
+        .col_expr(
+            guild_creator::Column::Guilds,
+            Expr::col(guild_creator::Column::Guilds).sub(1),
+        )
+        .filter(guild_creator::Column::UserId.eq(user))
+        .filter(guild_creator::Column::Guilds.gt(0))
+        .exec(tx)
+        .await?;
+    Ok(())
+}
+
+/// A new guild without members.
 pub(crate) async fn insert(
     tx: &WriteTx,
     guild: &Guild,
@@ -58,9 +73,53 @@ pub(crate) async fn insert(
         visibility: Set(guild.visibility),
         created_by: Set(created_by),
         created_at: Set(now),
+        member_count: Set(0),
+        default_join_role_id: Set(None),
     };
     Insert::one(row).exec_without_returning(tx).await?;
     Ok(())
+}
+
+pub(crate) async fn find(db: &impl ConnectionTrait, id: GuildId) -> Result<Option<Guild>, DbErr> {
+    Ok(guild::Entity::find_by_id(id)
+        .one(db)
+        .await?
+        .map(Guild::from))
+}
+
+/// Writes the name and the visibility of a guild.
+pub(crate) async fn update(tx: &WriteTx, guild: &Guild) -> Result<(), DbErr> {
+    guild::Entity::update_many()
+        .col_expr(guild::Column::Name, Expr::value(guild.name.clone()))
+        .col_expr(guild::Column::NameKey, Expr::value(search_key(&guild.name)))
+        .col_expr(guild::Column::Visibility, Expr::value(guild.visibility))
+        .filter(guild::Column::GuildId.eq(guild.guild_id))
+        .exec(tx)
+        .await?;
+    Ok(())
+}
+
+/// What who joins is given from now on.
+pub(crate) async fn set_default_join_role(
+    tx: &WriteTx,
+    id: GuildId,
+    role: Option<RoleId>,
+) -> Result<(), DbErr> {
+    guild::Entity::update_many()
+        .col_expr(guild::Column::DefaultJoinRoleId, Expr::value(role))
+        .filter(guild::Column::GuildId.eq(id))
+        .exec(tx)
+        .await?;
+    Ok(())
+}
+
+/// Deletes a guild and all that a foreign key binds to it. Answers who had made it.
+pub(crate) async fn delete(tx: &WriteTx, id: GuildId) -> Result<Option<UserId>, DbErr> {
+    let Some(guild) = guild::Entity::find_by_id(id).one(tx).await? else {
+        return Ok(None);
+    };
+    guild::Entity::delete_by_id(id).exec(tx).await?;
+    Ok(Some(guild.created_by))
 }
 
 /// Up to `limit` guilds of a user after `cursor`, oldest first.
@@ -138,11 +197,29 @@ pub(crate) async fn roster(
     let Some(guild) = guild::Entity::find_by_id(id).one(db).await? else {
         return Ok(None);
     };
-    let channels = channels::of_guild(db, id).await?;
-    let roles = roles::of_guild(db, id).await?;
-    let mut roster = Roster::new(guild.visibility, channels, roles);
+    let mut roster = Roster::new(guild.visibility);
+    for (kind, role) in roles::of_guild(db, id).await? {
+        roster.apply(Fact::of_role(kind, &role));
+    }
+    roster.apply(Fact::DefaultJoinRole(guild.default_join_role_id));
+    for (channel, position) in channels::of_guild(db, id).await? {
+        roster.apply(Fact::Channel { channel, position });
+    }
+    for (channel_id, target, says) in overrides::of_guild(db, id).await? {
+        roster.apply(Fact::Override {
+            channel_id,
+            target,
+            says,
+        });
+    }
     for (user_id, role_ids) in members::of_guild(db, id).await? {
         roster.apply(Fact::Member { user_id, role_ids });
+    }
+    for (address, expires_at) in ip_bans::addresses(db, id).await? {
+        roster.apply(Fact::IpBan {
+            address,
+            expires_at,
+        });
     }
     Ok(Some(roster))
 }

@@ -5,42 +5,128 @@ use filament_kernel::{
     id::{GuildId, RoleId, UserId},
 };
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, ConnectionTrait, DbErr, EntityTrait, Insert, QueryFilter,
-    QueryOrder, QuerySelect, sea_query::OnConflict,
+    ActiveValue::Set,
+    ColumnTrait, ConnectionTrait, DbErr, EntityTrait, ExprTrait, Insert, QueryFilter, QueryOrder,
+    QuerySelect,
+    sea_query::{Expr, OnConflict},
 };
 
-use crate::entity::{guild_member, guild_member_role};
+use crate::entity::{guild, guild_member, guild_member_role};
 
-/// Makes `user` a member with one role, unless they are one.
+/// What came of making somebody a member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Inserted {
+    /// They are one now.
+    New,
+    /// They were one before.
+    Known,
+    /// The guild has as many as it may.
+    Full,
+}
+
+/// Makes `user` a member with the roles `roles`, unless they are one or the guild has `max` members. Exact under parallel
+/// requests: the second waits for the first one's row of the guild, and then sees what it wrote.
 pub(crate) async fn insert(
     tx: &WriteTx,
     guild: GuildId,
     user: UserId,
-    role: RoleId,
+    roles: &[RoleId],
     now: i64,
-) -> Result<bool, DbErr> {
+    max: u32,
+) -> Result<Inserted, DbErr> {
+    if is_member(tx, guild, user).await? {
+        return Ok(Inserted::Known);
+    }
+    let counted = guild::Entity::update_many()
+        .col_expr(
+            guild::Column::MemberCount,
+            Expr::col(guild::Column::MemberCount).add(1),
+        )
+        .filter(guild::Column::GuildId.eq(guild))
+        .filter(guild::Column::MemberCount.lt(i64::from(max)))
+        .exec(tx)
+        .await?;
+    if counted.rows_affected == 0 {
+        return Ok(Inserted::Full);
+    }
     let member = guild_member::ActiveModel {
         guild_id: Set(guild),
         user_id: Set(user),
         joined_at: Set(now),
     };
-    let is_one = OnConflict::columns([guild_member::Column::GuildId, guild_member::Column::UserId])
-        .do_nothing()
-        .to_owned();
-    let inserted = Insert::one(member)
-        .on_conflict(is_one)
-        .exec_without_returning(tx)
-        .await?;
-    if inserted == 0 {
-        return Ok(false);
+    Insert::one(member).exec_without_returning(tx).await?;
+    for role in roles {
+        give_role(tx, guild, user, *role).await?;
     }
+    Ok(Inserted::New)
+}
+
+/// Takes a member out of the guild, with the roles that they held.
+pub(crate) async fn delete(tx: &WriteTx, guild: GuildId, user: UserId) -> Result<(), DbErr> {
+    let deleted = guild_member::Entity::delete_by_id((guild, user))
+        .exec(tx)
+        .await?;
+    if deleted.rows_affected > 0 {
+        guild::Entity::update_many()
+            .col_expr(
+                guild::Column::MemberCount,
+                Expr::col(guild::Column::MemberCount).sub(1),
+            )
+            .filter(guild::Column::GuildId.eq(guild))
+            .exec(tx)
+            .await?;
+    }
+    Ok(())
+}
+
+pub(crate) async fn is_member(
+    db: &impl ConnectionTrait,
+    guild: GuildId,
+    user: UserId,
+) -> Result<bool, DbErr> {
+    let row = guild_member::Entity::find_by_id((guild, user))
+        .one(db)
+        .await?;
+    Ok(row.is_some())
+}
+
+/// Gives a member a role, unless they have it.
+pub(crate) async fn give_role(
+    tx: &WriteTx,
+    guild: GuildId,
+    user: UserId,
+    role: RoleId,
+) -> Result<(), DbErr> {
     let held = guild_member_role::ActiveModel {
         guild_id: Set(guild),
         user_id: Set(user),
         role_id: Set(role),
     };
-    Insert::one(held).exec_without_returning(tx).await?;
-    Ok(true)
+    let has_it = OnConflict::columns([
+        guild_member_role::Column::GuildId,
+        guild_member_role::Column::UserId,
+        guild_member_role::Column::RoleId,
+    ])
+    .do_nothing()
+    .to_owned();
+    Insert::one(held)
+        .on_conflict(has_it)
+        .exec_without_returning(tx)
+        .await?;
+    Ok(())
+}
+
+/// Takes a role from a member.
+pub(crate) async fn take_role(
+    tx: &WriteTx,
+    guild: GuildId,
+    user: UserId,
+    role: RoleId,
+) -> Result<(), DbErr> {
+    guild_member_role::Entity::delete_by_id((guild, user, role))
+        .exec(tx)
+        .await?;
+    Ok(())
 }
 
 /// The roles that a member was given.

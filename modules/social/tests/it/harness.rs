@@ -8,13 +8,13 @@ use std::{
 
 use filament_kernel::{
     ApiError, Caller,
-    audit::{Audit, AuditEntry},
+    audit::{Audit, AuditEntry, AuditRecord},
     clock::Clock,
     config::Section,
     db::{Database, WriteTx},
     gateway::Gateway,
     http::RequestContext,
-    id::{Ids, SessionId, UserId},
+    id::{AuditId, GuildId, Ids, SessionId, UserId},
     log::{EventLog, LogBackend, LoggedEvent, NewEvent, PendingChange, Stream, Topic},
     module::{Context, Erased, Health, Host, Module, Routes},
     ports::{Account, Accounts, Authenticator, Friends},
@@ -481,6 +481,16 @@ impl Audit for AuditTrail {
     async fn record(&self, _tx: &WriteTx, entry: AuditEntry) -> Result<(), ApiError> {
         self.0.lock().expect("not poisoned").push(entry);
         Ok(())
+    }
+
+    async fn of_guild(
+        &self,
+        _: GuildId,
+        _: Option<AuditId>,
+        _: Option<&str>,
+        _: u64,
+    ) -> Result<Vec<AuditRecord>, ApiError> {
+        Ok(Vec::new())
     }
 }
 

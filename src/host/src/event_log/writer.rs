@@ -132,7 +132,9 @@ impl Writer {
             }
             let batch = std::mem::take(&mut waiting);
             metrics::histogram!("filament_log_batch_changes").record(batch.len() as f64);
-            self.write_all(batch).await;
+            for part in split_after_barriers(batch) {
+                self.write_all(part).await;
+            }
         }
     }
 
@@ -313,6 +315,22 @@ impl Writer {
             wait = (wait * 2).min(Duration::from_secs(2));
         }
     }
+}
+
+/// Splits a batch so that each barrier is the last change of its transaction.
+fn split_after_barriers(batch: Vec<Change>) -> Vec<Vec<Change>> {
+    let mut parts = vec![Vec::new()];
+    for change in batch {
+        let is_barrier = change.is_barrier();
+        if let Some(part) = parts.last_mut() {
+            part.push(change);
+        }
+        if is_barrier {
+            parts.push(Vec::new());
+        }
+    }
+    parts.retain(|part| !part.is_empty());
+    parts
 }
 
 /// Splits a batch into runs of changes that may be applied by one call, keeping the order.

@@ -85,12 +85,12 @@ impl Feed {
             .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// Queues `frames` for the followers of the stream, or of one channel of it, except the sockets of one user.
+    /// Queues `frames` for those followers of the stream, or of one channel of it, who may `hear` them.
     pub(super) fn push(
         &self,
         channel: Option<ChannelId>,
         frames: &[Bytes],
-        except: Option<UserId>,
+        hear: impl Fn(UserId) -> bool,
         limit: usize,
     ) -> Sent {
         let members = self.lock();
@@ -103,11 +103,20 @@ impl Feed {
         };
         let mut sent = Sent::expecting(roll.len());
         for socket in roll.values() {
-            if Some(socket.caller.user_id) != except {
+            if hear(socket.caller.user_id) {
                 socket.outbox.push(frames, limit, &mut sent);
             }
         }
         sent
+    }
+
+    /// The sockets that follow a channel of the stream.
+    pub(super) fn channel_sockets(&self) -> Vec<(ChannelId, Arc<Socket>)> {
+        let members = self.lock();
+        let rolls = members.channels.iter();
+        rolls
+            .flat_map(|(channel, roll)| roll.values().map(|socket| (*channel, socket.clone())))
+            .collect()
     }
 
     /// The first `limit` users, in the order of their ids.

@@ -85,7 +85,9 @@ impl Hub {
             let came = first
                 .admits
                 .filter(|user| self.directory.admit(*user, stream));
-            self.push(first.topic, None, || {
+            let judge = first.effect.as_ref().and_then(|e| e.heard_by.as_ref());
+            let hear = |user| judge.is_none_or(|judge| judge.allows(&user));
+            self.push(first.topic, hear, || {
                 run.iter()
                     .map(|event| frame::event(event.name, &event.data))
                     .collect()
@@ -95,7 +97,15 @@ impl Hub {
                 self.user_came(user, vec![stream]);
             }
             if let Some(expelled) = run.last().and_then(|last| last.expels) {
-                self.directory.expel(expelled, first.topic.stream);
+                self.directory.expel(expelled, stream);
+            }
+            if let Some(effect) = &first.effect {
+                if let Some(judge) = &effect.seen_by {
+                    self.directory.revise(stream, judge);
+                }
+                if effect.ends_stream {
+                    self.directory.end(stream);
+                }
             }
         }
     }
@@ -207,6 +217,7 @@ impl Hub {
             let socket = Arc::new(Socket {
                 number: self.numbers.fetch_add(1, Ordering::Relaxed),
                 caller,
+                client_ip,
                 address,
                 user: user.clone(),
                 outbox: Outbox::new(self.pressure.clone()),
@@ -241,24 +252,32 @@ impl Hub {
         debug!(user = %socket.caller.user_id, code, "a socket closed");
     }
 
-    /// Queues frames for the followers of a topic; they are made only if there are any.
-    fn push(&self, topic: Topic, except: Option<UserId>, frames: impl FnOnce() -> Vec<Bytes>) {
+    /// Queues frames for those followers of a topic who may `hear` them; they are made only if there are any.
+    fn push(
+        &self,
+        topic: Topic,
+        hear: impl Fn(UserId) -> bool,
+        frames: impl FnOnce() -> Vec<Bytes>,
+    ) {
         if let Some(feed) = self.directory.feeds.get(topic.stream) {
             let limit = self.settings().outbound_queue_events;
-            feed.push(topic.channel, &frames(), except, limit)
+            feed.push(topic.channel, &frames(), hear, limit)
                 .finish(&self.pressure);
         }
     }
 }
 
 /// How many events from the first on are for the same followers: none admits anybody after the first, none follows one that
-/// expels.
+/// expels, and one with an effect stands alone.
 fn run_length(events: &[Delivery]) -> usize {
     let same = events
         .windows(2)
         .take(RUN - 1)
         .take_while(|pair| {
-            pair[0].topic == pair[1].topic && pair[0].expels.is_none() && pair[1].admits.is_none()
+            pair[0].topic == pair[1].topic
+                && pair[0].expels.is_none()
+                && pair[1].admits.is_none()
+                && pair.iter().all(|event| event.effect.is_none())
         })
         .count();
     (same + 1).min(events.len())
@@ -266,7 +285,8 @@ fn run_length(events: &[Delivery]) -> usize {
 
 impl Gateway for Hub {
     fn publish(&self, topic: Topic, name: &'static str, data: &str, except: Option<UserId>) {
-        self.push(topic, except, || vec![frame::event(name, data)]);
+        let hear = |user| Some(user) != except;
+        self.push(topic, hear, || vec![frame::event(name, data)]);
     }
 
     fn send_to_user(&self, user: UserId, name: &'static str, data: &str) {

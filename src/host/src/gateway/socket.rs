@@ -13,6 +13,8 @@ use super::{
 pub(super) struct Socket {
     pub(super) number: u64,
     pub(super) caller: Caller,
+    /// The client's address.
+    pub(super) client_ip: IpAddr,
     /// The address that it counts for.
     pub(super) address: IpAddr,
     pub(super) user: Arc<User>,
@@ -28,12 +30,20 @@ impl gateway::Socket for Handle {
         &self.0.caller
     }
 
+    fn client_ip(&self) -> IpAddr {
+        self.0.client_ip
+    }
+
     fn send(&self, name: &'static str, data: &str) {
         self.0.send(name, data);
     }
 
     fn follow(&self, topic: Topic) -> bool {
         self.0.hub.directory.follow_topic(&self.0, topic)
+    }
+
+    fn unfollow(&self, topic: Topic) {
+        self.0.hub.directory.unfollow_topic(&self.0, topic);
     }
 }
 

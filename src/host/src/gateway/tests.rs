@@ -75,6 +75,7 @@ fn event(topic: impl Into<Topic>, number: usize) -> Delivery {
         data: format!(r#"{{"number":{number}}}"#).into(),
         admits: None,
         expels: None,
+        effect: None,
     }
 }
 

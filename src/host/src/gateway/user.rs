@@ -18,7 +18,7 @@ use bytes::Bytes;
 use filament_kernel::{
     ApiError,
     id::{ChannelId, UserId},
-    log::{Stream, Topic},
+    log::{Judge, Stream, Topic},
 };
 
 use super::{
@@ -258,6 +258,52 @@ impl Directory {
             .join(topic.stream, |members| members.add(topic.channel, socket));
         seat.own.push((feed, topic.channel));
         true
+    }
+
+    /// One socket does not follow a topic for itself any more.
+    pub(super) fn unfollow_topic(&self, socket: &Arc<Socket>, topic: Topic) {
+        let mut state = socket.user.lock();
+        let Some(seat) = state.seat_of(socket) else {
+            return;
+        };
+        seat.own.retain(|(feed, channel)| {
+            let lost = (feed.stream, *channel) == (topic.stream, topic.channel);
+            if lost {
+                self.feeds
+                    .leave(feed, |members| members.remove(*channel, socket));
+            }
+            !lost
+        });
+    }
+
+    /// From now on channels of the stream reach those only whom `judge` lets see them.
+    pub(super) fn revise(&self, stream: Stream, judge: &Judge<(UserId, ChannelId)>) {
+        let Some(feed) = self.feeds.get(stream) else {
+            return;
+        };
+        for (channel, socket) in feed.channel_sockets() {
+            if !judge.allows(&(socket.caller.user_id, channel)) {
+                let topic = Topic {
+                    stream,
+                    channel: Some(channel),
+                };
+                self.unfollow_topic(&socket, topic);
+            }
+        }
+    }
+
+    /// From now on nobody follows the stream.
+    pub(super) fn end(&self, stream: Stream) {
+        let Some(feed) = self.feeds.get(stream) else {
+            return;
+        };
+        for user in feed.users(usize::MAX) {
+            self.expel(user, stream);
+        }
+        // A socket may follow a channel before the event that admits its user was delivered.
+        for (_, socket) in feed.channel_sockets() {
+            self.expel(socket.caller.user_id, stream);
+        }
     }
 
     /// A socket is gone.

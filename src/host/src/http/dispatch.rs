@@ -22,6 +22,7 @@ use super::{
     client::client_ip,
     endpoint::RouteAllowance,
     failure::{api_error, render},
+    idempotency::{self, Idempotency},
     upload::Upload,
 };
 use crate::{
@@ -39,6 +40,8 @@ pub struct App {
     pub ids: Arc<Ids>,
     /// The page of Swagger UI.
     pub docs: Bytes,
+    /// The answers to requests that are sent again.
+    pub idempotency: Arc<Idempotency>,
 }
 
 /// Shorter answers are not worth compressing.
@@ -145,6 +148,9 @@ impl App {
         request.extensions_mut().insert(limit);
         request.extensions_mut().insert(context.clone());
         request.extensions_mut().insert(snapshot.clone());
+        if request.headers().contains_key(idempotency::HEADER) {
+            request.extensions_mut().insert(self.idempotency.clone());
+        }
         let path = request.uri().path().to_string();
         let work = async {
             match (request.method(), path.as_str()) {

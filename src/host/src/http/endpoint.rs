@@ -12,6 +12,8 @@ use metrics::{Counter, Histogram};
 use poem::{Endpoint, Request, Response, Result, http::Method};
 use tracing::error;
 
+use super::idempotency::Idempotency;
+
 /// The limit on a module's routes: by route and client address.
 pub type RouteLimit = RateLimit<(Arc<str>, IpAddr)>;
 
@@ -20,12 +22,18 @@ pub type RouteLimit = RateLimit<(Arc<str>, IpAddr)>;
 pub(super) struct RouteAllowance(pub(super) Allowance);
 
 /// A route of a module with what the host puts around it: a panic stays inside and is a 500 and a count; the limit of
-/// the module's routes; its time in the metrics.
+/// the module's routes; its time in the metrics; and, where it takes an `Idempotency-Key`, that retries get the first answer.
 pub struct ContainedEndpoint {
+    handler: Arc<Handler>,
+    limit: Option<Arc<RouteLimit>>,
+    takes_key: bool,
+}
+
+/// What answers, contained.
+struct Handler {
     module: &'static str,
     operation: Arc<str>,
     inner: EndpointRef,
-    limit: Option<Arc<RouteLimit>>,
     seconds: Histogram,
     panics: Counter,
 }
@@ -38,9 +46,10 @@ impl ContainedEndpoint {
         path: &str,
         inner: EndpointRef,
         limit: Option<Arc<RouteLimit>>,
+        takes_key: bool,
     ) -> Self {
         let operation: Arc<str> = format!("{method} {path}").into();
-        Self {
+        let handler = Handler {
             module,
             seconds: metrics::histogram!(
                 "filament_http_request_seconds",
@@ -49,8 +58,28 @@ impl ContainedEndpoint {
             panics: metrics::counter!("filament_module_panics_total", "module" => module),
             operation,
             inner,
+        };
+        Self {
+            handler: Arc::new(handler),
             limit,
+            takes_key,
         }
+    }
+}
+
+impl Handler {
+    async fn call(&self, request: Request) -> Result<Response> {
+        let started = Instant::now();
+        let result = AssertUnwindSafe(self.inner.call(request))
+            .catch_unwind()
+            .await;
+        self.seconds.record(started.elapsed());
+        result.unwrap_or_else(|panic| {
+            self.panics.increment(1);
+            let message = panic_message(&*panic);
+            error!(module = self.module, operation = %self.operation, message, "a handler panicked");
+            Err(ApiError::internal(format!("panic: {message}")).into())
+        })
     }
 }
 
@@ -58,24 +87,27 @@ impl Endpoint for ContainedEndpoint {
     type Output = Response;
 
     async fn call(&self, request: Request) -> Result<Response> {
+        let handler = &self.handler;
         let allowance = match &self.limit {
             Some(limit) => {
                 let client = RequestContext::of(&request)?.client_ip;
-                Some(limit.check(&(self.operation.clone(), limit_key(client)))?)
+                Some(limit.check(&(handler.operation.clone(), limit_key(client)))?)
             }
             None => None,
         };
-        let started = Instant::now();
-        let result = AssertUnwindSafe(self.inner.call(request))
-            .catch_unwind()
-            .await;
-        self.seconds.record(started.elapsed());
-        let mut response = result.unwrap_or_else(|panic| {
-            self.panics.increment(1);
-            let message = panic_message(&*panic);
-            error!(module = self.module, operation = %self.operation, message, "a handler panicked");
-            Err(ApiError::internal(format!("panic: {message}")).into())
-        })?;
+        // Dispatch puts it there where the request has the header.
+        let idempotency = self
+            .takes_key
+            .then(|| request.extensions().get::<Arc<Idempotency>>().cloned())
+            .flatten();
+        let mut response = match idempotency {
+            Some(idempotency) => {
+                let handler = handler.clone();
+                let run = move |request| async move { handler.call(request).await };
+                idempotency.answer(request, run).await?
+            }
+            None => handler.call(request).await?,
+        };
         if let Some(allowance) = allowance {
             response.extensions_mut().insert(RouteAllowance(allowance));
         }

@@ -93,6 +93,9 @@ fn plain(reason: &str) -> &str {
         Some(rest) => rest
             .split_once("\": ")
             .map_or(reason, |(_, said)| plain(said)),
+        None if reason == "Expect a valid enumeration value." => {
+            "must be one of the words that the API's document lists"
+        }
         None => reason,
     }
 }
@@ -131,14 +134,9 @@ pub(super) fn render(error: &ApiError, request_id: &str) -> Response {
     } else if let Some(cause) = error.cause() {
         tracing::debug!(request_id, code = code.word, %cause, "a request was refused");
     }
-    let body = serde_json::json!({
-        "error": code.word,
-        "message": error.message(),
-        "request_id": request_id,
-    });
     let mut response = Response::builder()
-        .status(StatusCode::from_u16(code.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR))
-        .header(header::CONTENT_TYPE, "application/json; charset=utf-8");
+        .status(status(code.status))
+        .content_type(CONTENT_TYPE);
     if let Some(wait) = error.wait() {
         let secs = wait.as_millis().div_ceil(1000).max(1);
         response = response.header(header::RETRY_AFTER, secs.to_string());
@@ -146,5 +144,18 @@ pub(super) fn render(error: &ApiError, request_id: &str) -> Response {
     if code.status == 401 {
         response = response.header(header::WWW_AUTHENTICATE, "Bearer");
     }
-    response.body(body.to_string())
+    response.body(body(code.word, error.message(), request_id))
+}
+
+/// The media type of [`body`].
+pub(super) const CONTENT_TYPE: &str = "application/json; charset=utf-8";
+
+/// The body of every failure.
+pub(super) fn body(code: &str, message: &str, request_id: &str) -> String {
+    serde_json::json!({ "error": code, "message": message, "request_id": request_id }).to_string()
+}
+
+/// A status by its number.
+pub(super) fn status(number: u16) -> StatusCode {
+    StatusCode::from_u16(number).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }

@@ -68,6 +68,7 @@ on_both_databases!(every_entity_is_its_table, async |backend: Backend| {
 
     let mut shapes: Vec<EntityShape> = filament_host::event_log::shapes();
     shapes.extend(filament_host::audit::shapes());
+    shapes.extend(filament_host::http::idempotency::shapes());
     for module in filament_tests::notes::modules() {
         shapes.extend(module.entities());
     }

@@ -36,6 +36,26 @@ fn routes(guild: &str, channel: &str) -> Vec<(Method, String, Option<Value>)> {
             format!("/guilds/{guild}/channels/{channel}/messages"),
             Some(json!({ "content": "hello" })),
         ),
+        (
+            Method::PATCH,
+            format!("/guilds/{guild}/channels/{channel}/messages/{NOTHING}"),
+            Some(json!({ "content": "hello" })),
+        ),
+        (
+            Method::DELETE,
+            format!("/guilds/{guild}/channels/{channel}/messages/{NOTHING}"),
+            None,
+        ),
+        (
+            Method::POST,
+            format!("/guilds/{guild}/channels/{channel}/messages/{NOTHING}/reactions/a"),
+            None,
+        ),
+        (
+            Method::DELETE,
+            format!("/guilds/{guild}/channels/{channel}/messages/{NOTHING}/reactions/a"),
+            None,
+        ),
     ]
 }
 

@@ -1,4 +1,7 @@
-use filament_kernel::gateway::Gateway;
+use filament_kernel::{
+    gateway::Gateway,
+    log::{Effect, Judge},
+};
 
 use super::*;
 
@@ -250,5 +253,56 @@ async fn followers_are_users_each_once_in_the_order_of_their_ids() {
     assert_eq!(world.hub.followers(guild(9), 2), []);
     drop(clients);
     world.until_empty().await;
+    assert_eq!(world.hub.followers(guild(1), 10), []);
+}
+
+#[tokio::test]
+async fn an_event_reaches_those_whom_its_judge_allows_and_changes_who_sees_a_channel() {
+    let world = World::new(|_| {});
+    world.offers("look", || {
+        Lookup::Run(Arc::new(Does(|socket, _| {
+            Box::pin(async move {
+                socket.follow(channel(1, 7));
+                socket.send("looking", "{}");
+                Ok(())
+            })
+        })))
+    });
+    let mut clients = Vec::new();
+    for number in [1, 2] {
+        world.names(user(number), &[guild(1)]);
+        let mut client = world.opened(user(number)).await;
+        client.send("look", "{}").await;
+        assert_eq!(client.event().await.0, "looking");
+        clients.push(client);
+    }
+    let effect = |effect| Some(Arc::new(effect));
+    world.hub.deliver(&[
+        event(channel(1, 7), 0),
+        Delivery {
+            effect: effect(Effect {
+                heard_by: Some(Judge::new(|one| *one == user(1))),
+                seen_by: Some(Judge::new(|(one, _)| *one == user(2))),
+                ..Effect::default()
+            }),
+            ..event(guild(1), 1)
+        },
+        event(channel(1, 7), 2),
+        event(guild(1), 3),
+        Delivery {
+            effect: effect(Effect {
+                ends_stream: true,
+                ..Effect::default()
+            }),
+            ..event(guild(1), 4)
+        },
+        event(channel(1, 7), 5),
+        event(guild(1), 5),
+    ]);
+    clients[0].hears([0, 1, 3, 4]).await;
+    clients[1].hears([0, 2, 3, 4]).await;
+    for client in &mut clients {
+        client.is_silent().await;
+    }
     assert_eq!(world.hub.followers(guild(1), 10), []);
 }

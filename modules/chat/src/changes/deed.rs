@@ -1,0 +1,114 @@
+//! What members do to their guild, with a trace: the frame that all such changes share.
+
+use std::sync::Arc;
+
+use filament_kernel::{
+    ApiError,
+    audit::AuditEntry,
+    db::WriteTx,
+    id::GuildId,
+    log::{Applied, Change, NewEvent},
+};
+
+use crate::{domain::roster::Fact, state::State};
+
+/// Something that a member does to their guild.
+pub(super) trait Deed: Send + Sync + Sized + 'static {
+    /// What the caller gets.
+    type Output: Send + 'static;
+
+    /// To which guild.
+    fn guild_id(&self) -> GuildId;
+
+    /// Does it. The proofs of what the member may do are to be asked again here. What is refused (a status below 500) must be refused
+    /// before anything is written, because the transaction is shared and goes on.
+    fn make(
+        &self,
+        state: &State,
+        tx: &WriteTx,
+    ) -> impl Future<Output = Result<Done<Self::Output>, ApiError>> + Send;
+}
+
+/// What was done.
+pub(super) struct Done<T> {
+    /// What the caller gets.
+    pub(super) output: T,
+    /// What everybody else gets.
+    pub(super) events: Vec<NewEvent>,
+    /// What memory learns.
+    pub(super) facts: Vec<Fact>,
+    /// What the audit log says.
+    pub(super) entry: Option<AuditEntry>,
+}
+
+impl<T> Done<T> {
+    /// There was nothing to do.
+    pub(super) fn nothing(output: T) -> Self {
+        Self {
+            output,
+            events: Vec::new(),
+            facts: Vec::new(),
+            entry: None,
+        }
+    }
+}
+
+/// Does it, and answers when it is durable and holds everywhere.
+pub(super) async fn carry_out<D: Deed>(state: &Arc<State>, deed: D) -> Result<D::Output, ApiError> {
+    let state = state.clone();
+    let (output, _) = state
+        .host
+        .log
+        .commit(Carried {
+            state: state.clone(),
+            deed,
+        })
+        .await??;
+    Ok(output)
+}
+
+struct Carried<D> {
+    state: Arc<State>,
+    deed: D,
+}
+
+impl<D: Deed> Carried<D> {
+    async fn make(&self, tx: &WriteTx) -> Result<Applied<<Self as Change>::Output>, ApiError> {
+        let done = match self.deed.make(&self.state, tx).await {
+            Ok(done) => done,
+            Err(refusal) if refusal.code().status < 500 => {
+                return Ok(Applied::silent(Err(refusal)));
+            }
+            Err(failure) => return Err(failure),
+        };
+        if let Some(entry) = done.entry {
+            self.state.host.audit.record(tx, entry).await?;
+        }
+        Ok(Applied {
+            output: Ok((done.output, done.facts)),
+            events: done.events,
+        })
+    }
+}
+
+#[async_trait::async_trait]
+impl<D: Deed> Change for Carried<D> {
+    type Output = Result<(D::Output, Vec<Fact>), ApiError>;
+
+    const BARRIER: bool = true;
+
+    async fn apply(batch: &[&Self], tx: &WriteTx) -> Result<Vec<Applied<Self::Output>>, ApiError> {
+        let mut applied = Vec::with_capacity(batch.len());
+        for one in batch {
+            applied.push(one.make(tx).await?);
+        }
+        Ok(applied)
+    }
+
+    fn committed(&self, output: &Self::Output) {
+        if let Ok((_, facts)) = output {
+            let facts = facts.iter().cloned();
+            self.state.directory.note(self.deed.guild_id(), facts);
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! Who is banned from which guild.
+
+use filament_kernel::id::{GuildId, UserId};
+use sea_orm::entity::prelude::*;
+
+#[sea_orm::model]
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "guild_bans")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub guild_id: GuildId,
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub user_id: UserId,
+    pub banned_by: UserId,
+    #[sea_orm(column_type = "Text")]
+    pub reason: String,
+    pub created_at: i64,
+    pub expires_at: Option<i64>,
+}
+
+impl ActiveModelBehavior for ActiveModel {}
