@@ -14,6 +14,8 @@ mod m20261123_000005_social;
 mod m20261123_000006_moderation;
 mod m20261123_000007_idempotency;
 mod m20261123_000008_reactions;
+mod m20261123_000009_audit_by_action;
+mod m20261123_000010_guild_deletion;
 
 /// All migrations, oldest first.
 pub struct Migrator;
@@ -29,6 +31,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261123_000006_moderation::Migration),
             Box::new(m20261123_000007_idempotency::Migration),
             Box::new(m20261123_000008_reactions::Migration),
+            Box::new(m20261123_000009_audit_by_action::Migration),
+            Box::new(m20261123_000010_guild_deletion::Migration),
         ]
     }
 }

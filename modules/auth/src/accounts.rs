@@ -77,15 +77,23 @@ impl Accounts {
         &self,
         username: Username,
         password_hash: String,
+        request_id: Arc<str>,
     ) -> Result<Option<UserId>, ApiError> {
-        self.add(
-            username,
-            password_hash,
-            Actor::Operator,
-            "account.create",
-            None,
-        )
-        .await
+        let action = "account.create";
+        let operator = Actor::Operator(request_id.clone());
+        let added = self
+            .add(username, password_hash, operator, action, None)
+            .await?;
+        if let Some(user_id) = added {
+            tracing::info!(
+                target: "filament::security",
+                %request_id,
+                %user_id,
+                action,
+                "the operator made an account"
+            );
+        }
+        Ok(added)
     }
 
     async fn add(
@@ -141,6 +149,7 @@ impl Accounts {
             let Caller {
                 user_id,
                 session_id,
+                ..
             } = caller;
             let now_ms = sessions.host.clock.now_ms();
             let audit = sessions.host.audit.clone();
@@ -188,8 +197,9 @@ impl Accounts {
         &self,
         account: UserId,
         new_hash: String,
+        request_id: Arc<str>,
     ) -> Result<usize, ApiError> {
-        self.override_account(account, Override::Password(new_hash))
+        self.override_account(account, Override::Password(new_hash), request_id)
             .await
     }
 
@@ -198,17 +208,24 @@ impl Accounts {
         &self,
         account: UserId,
         disabled: bool,
+        request_id: Arc<str>,
     ) -> Result<usize, ApiError> {
-        self.override_account(account, Override::Disabled(disabled))
+        self.override_account(account, Override::Disabled(disabled), request_id)
             .await
     }
 
-    async fn override_account(&self, account: UserId, change: Override) -> Result<usize, ApiError> {
+    async fn override_account(
+        &self,
+        account: UserId,
+        change: Override,
+        request_id: Arc<str>,
+    ) -> Result<usize, ApiError> {
         let sessions = self.sessions.clone();
         let changed = async move {
             let now_ms = sessions.host.clock.now_ms();
             let audit = sessions.host.audit.clone();
             let (action, reason) = change.told();
+            let operator = Actor::Operator(request_id.clone());
             let ended = sessions
                 .host
                 .db
@@ -236,7 +253,7 @@ impl Accounts {
                         };
                         let details = json!({ "ended_sessions": ended.live });
                         audit
-                            .record(tx, Actor::Operator.entry(action, account, details))
+                            .record(tx, operator.entry(action, account, details))
                             .await?;
                         Ok(Some(ended))
                     })
@@ -248,6 +265,7 @@ impl Accounts {
             sessions.announce(&ended, reason);
             tracing::info!(
                 target: "filament::security",
+                %request_id,
                 user_id = %account,
                 ended_sessions = ended.live,
                 action,

@@ -1,6 +1,6 @@
 //! Who does something to an account, as the audit log and the security log tell of it.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use filament_kernel::{audit::AuditEntry, http::Origin, id::UserId};
 use serde_json::{Map, Value, json};
@@ -12,8 +12,8 @@ pub(crate) enum Actor {
     Owner(Origin),
     /// Whoever made a request: a bearer of a spent token may be the owner or a thief.
     Anybody(Origin),
-    /// The operator, on the server's machine.
-    Operator,
+    /// The operator, on the server's machine, by the command of this id.
+    Operator(Arc<str>),
 }
 
 impl Actor {
@@ -28,7 +28,7 @@ impl Actor {
             Value::Object(details) => details,
             _ => Map::new(),
         };
-        if matches!(self, Self::Operator) {
+        if matches!(self, Self::Operator(_)) {
             details.insert("by".to_string(), json!("operator"));
         }
         AuditEntry {
@@ -37,24 +37,23 @@ impl Actor {
             guild: None,
             target: Some(account),
             details: (!details.is_empty()).then_some(Value::Object(details)),
-            request_id: self.origin().map(|origin| origin.request_id.clone()),
+            request_id: Some(self.request_id().clone()),
         }
     }
 
-    /// The request's id, for the security log.
-    pub(crate) fn request_id(&self) -> Option<&str> {
-        self.origin().map(|origin| &*origin.request_id)
+    /// The id of the request or of the operator's command.
+    pub(crate) fn request_id(&self) -> &Arc<str> {
+        match self {
+            Self::Owner(origin) | Self::Anybody(origin) => &origin.request_id,
+            Self::Operator(request_id) => request_id,
+        }
     }
 
     /// The client's address, for the security log.
     pub(crate) fn client_ip(&self) -> Option<IpAddr> {
-        self.origin().map(|origin| origin.client_ip)
-    }
-
-    fn origin(&self) -> Option<&Origin> {
         match self {
-            Self::Owner(origin) | Self::Anybody(origin) => Some(origin),
-            Self::Operator => None,
+            Self::Owner(origin) | Self::Anybody(origin) => Some(origin.client_ip),
+            Self::Operator(_) => None,
         }
     }
 }

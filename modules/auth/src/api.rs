@@ -2,6 +2,7 @@
 
 mod captcha;
 mod image;
+mod image_body;
 mod login;
 mod logout;
 mod me;
@@ -39,9 +40,8 @@ pub type Api = (
 
 /// The heading under which the document lists them.
 #[derive(Tags)]
-#[oai(rename_all = "lowercase")]
 enum Tag {
-    /// Accounts and sessions.
+    /// Accounts, sessions and passwords.
     Auth,
     /// Profiles and pictures.
     Users,

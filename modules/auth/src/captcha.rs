@@ -4,7 +4,7 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use filament_kernel::{ApiError, ErrorCode, config::Secret};
+use filament_kernel::{ApiError, ErrorCode, config::Secret, http::Origin};
 use reqwest::{Client, Response, StatusCode, redirect::Policy};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
@@ -96,14 +96,14 @@ impl Captcha {
         &self.site_key
     }
 
-    /// Whether the captcha of `token` was solved by somebody at `client_ip`.
+    /// Whether the captcha of `token` was solved by who makes a request. One that was not is told to the security log.
     ///
     /// # Errors
     /// 400 without a token, 403 `captcha_failed` when hCaptcha says no, 503 when it cannot be asked.
     pub(crate) async fn check(
         &self,
         token: Option<String>,
-        client_ip: IpAddr,
+        origin: &Origin,
     ) -> Result<(), ApiError> {
         let token = token
             .filter(|token| !token.is_empty())
@@ -112,22 +112,24 @@ impl Captcha {
             .under_way
             .try_acquire()
             .map_err(|_| away("too many captchas are being checked"))?;
-        let answer = self.ask(&token, client_ip).await.map_err(|problem| {
-            // The URL is of no interest, and what the client sent is none of the log's business.
-            tracing::warn!(problem, "hCaptcha cannot be asked");
-            away(problem)
-        })?;
+        // The URL is of no interest, and what the client sent is none of the log's business.
+        let answer = self.ask(&token, origin.client_ip).await;
+        let answer = answer.map_err(|problem| away(format!("hCaptcha: {problem}")))?;
         if answer.success {
             return Ok(());
         }
         let ours = |code: &String| OUR_FAULT.contains(&code.as_str());
         if let Some(code) = answer.error_codes.iter().find(|code| ours(code)) {
-            tracing::error!(
-                %code,
-                "hCaptcha refuses this server; check auth.hcaptcha_site_key and auth.hcaptcha_secret"
-            );
-            return Err(away("hCaptcha refuses this server"));
+            return Err(away(format!(
+                "hCaptcha refuses this server ({code}): check auth.hcaptcha_site_key and auth.hcaptcha_secret"
+            )));
         }
+        tracing::info!(
+            target: "filament::security",
+            request_id = %origin.request_id,
+            client_ip = %origin.client_ip,
+            "a captcha was not solved"
+        );
         Err(ApiError::new(
             FAILED,
             "captcha_token: the captcha was not solved",
@@ -178,10 +180,11 @@ fn problem(error: &reqwest::Error) -> &'static str {
     }
 }
 
-fn away(problem: &'static str) -> ApiError {
+/// 503. The problem is for the log, where the host writes it.
+fn away(problem: impl Into<String>) -> ApiError {
     ApiError::unavailable("the captcha cannot be checked now")
         .retry_after(Duration::from_secs(5))
-        .caused_by(problem)
+        .caused_by(problem.into())
 }
 
 #[cfg(test)]

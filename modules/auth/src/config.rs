@@ -22,6 +22,8 @@ pub struct Config {
     pub access_token_ttl_secs: u32,
     #[validate(range(min = 3_600, max = 31_536_000))]
     pub session_ttl_secs: u32,
+    #[validate(range(min = 3_600, max = 157_680_000))]
+    pub session_max_secs: u32,
     #[serde(deserialize_with = "unset_if_empty")]
     pub token_key: Option<Secret>,
     #[serde(deserialize_with = "unset_if_empty")]

@@ -6,6 +6,7 @@ pub(crate) mod access_token;
 pub(crate) mod attempts;
 pub(crate) mod device;
 pub(crate) mod image;
+pub(crate) mod lifetime;
 pub(crate) mod lockout;
 pub(crate) mod password;
 pub(crate) mod picture;

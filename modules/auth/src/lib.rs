@@ -25,7 +25,6 @@ use std::sync::Arc;
 
 use filament_kernel::{
     db::EntityShape,
-    limits::RateLimit,
     module::{Context, Host, Instance, Manifest, Module, Stability, StartError},
     ports::{self, Authenticator, Blobs, Friends},
     scope::Scope,
@@ -39,8 +38,11 @@ use crate::{
         SessionsApi, Users,
     },
     captcha::Captcha,
-    changes::Profiles,
-    domain::{access_token::Keyring, attempts::Attempts, lockout::Lockout, password::Passwords},
+    changes::{KeptLimit, Profiles},
+    domain::{
+        access_token::Keyring, attempts::Attempts, lifetime::Lifetime, lockout::Rule,
+        password::Passwords,
+    },
     hasher::Hasher,
     operator::Operator,
     revocations::{Keeper, Revocations},
@@ -112,11 +114,16 @@ impl Module for Auth {
     }
 
     async fn prepare(context: Context<Config>) -> Result<Instance<Api>, StartError> {
+        let changes_per_hour = context.config.profile_changes_per_hour;
         let profiles = Arc::new(Profiles {
             host: context.host.clone(),
             friends: context.optional(),
             blobs: context.optional(),
-            limit: RateLimit::per_hour(context.config.profile_changes_per_hour),
+            limit: context
+                .host
+                .kept
+                .get::<KeptLimit>()
+                .per_hour(changes_per_hour),
         });
         let Context {
             config,
@@ -158,7 +165,8 @@ impl Module for Auth {
             keyring,
             revocations,
             access_token_ttl_secs: config.access_token_ttl_secs,
-            session_ttl_secs: config.session_ttl_secs,
+            lifetime: Lifetime::of_secs(config.session_ttl_secs, config.session_max_secs),
+            turns: host.kept.get(),
         });
         let accounts = Arc::new(Accounts::new(sessions.clone(), none_yet));
         let operator = Operator {
@@ -168,6 +176,10 @@ impl Module for Auth {
             sessions: sessions.clone(),
         };
 
+        let locked_after = |failures| Rule {
+            failures,
+            lock_secs: config.lockout_secs,
+        };
         let api = (
             Register {
                 hasher: hasher.clone(),
@@ -178,11 +190,11 @@ impl Module for Auth {
                 host: host.clone(),
                 hasher: hasher.clone(),
                 captcha: captcha.clone(),
-                attempts: Attempts::new(
-                    config.lockout_failures,
-                    config.lockout_address_failures,
-                    config.lockout_secs,
-                ),
+                attempts: Attempts {
+                    failures: host.kept.get(),
+                    account: locked_after(config.lockout_failures),
+                    address: locked_after(config.lockout_address_failures),
+                },
                 sessions: sessions.clone(),
             },
             Refresh {
@@ -197,7 +209,8 @@ impl Module for Auth {
                 host: host.clone(),
                 hasher,
                 accounts,
-                lockout: Lockout::new(config.lockout_failures, config.lockout_secs).into(),
+                failures: host.kept.get(),
+                rule: locked_after(config.lockout_failures),
             },
             Me {
                 db: host.db.clone(),

@@ -7,6 +7,7 @@ use filament_kernel::{
     ApiError, ErrorCode,
     id::{SessionId, UserId},
     module::{Host, Instance},
+    operator::Asked,
 };
 use poem_openapi::OpenApi;
 use serde::{Deserialize, Serialize};
@@ -116,14 +117,18 @@ struct Created {
     password: Option<String>,
 }
 
-async fn user_create(operator: Arc<Operator>, asked: Credentials) -> Result<Created, ApiError> {
+async fn user_create(
+    operator: Arc<Operator>,
+    asked: Asked<Credentials>,
+) -> Result<Created, ApiError> {
+    let Asked { request_id, data } = asked;
     let username =
-        Username::checked(&asked.username).map_err(|error| invalid("username", &error))?;
+        Username::checked(&data.username).map_err(|error| invalid("username", &error))?;
     let shown = username.shown.clone();
-    let (hash, password) = operator.hash(asked.password).await?;
+    let (hash, password) = operator.hash(data.password).await?;
     let user_id = operator
         .accounts
-        .create(username, hash)
+        .create(username, hash, request_id)
         .await?
         .ok_or_else(username::taken)?;
     Ok(Created {
@@ -145,11 +150,15 @@ struct Reset {
 
 async fn user_reset_password(
     operator: Arc<Operator>,
-    asked: Credentials,
+    asked: Asked<Credentials>,
 ) -> Result<Reset, ApiError> {
-    let (user_id, username) = operator.account(&asked.username).await?;
-    let (hash, password) = operator.hash(asked.password).await?;
-    let ended_sessions = operator.accounts.reset_password(user_id, hash).await?;
+    let Asked { request_id, data } = asked;
+    let (user_id, username) = operator.account(&data.username).await?;
+    let (hash, password) = operator.hash(data.password).await?;
+    let ended_sessions = operator
+        .accounts
+        .reset_password(user_id, hash, request_id)
+        .await?;
     Ok(Reset {
         user_id,
         username,
@@ -173,17 +182,25 @@ struct Switched {
     ended_sessions: usize,
 }
 
-async fn user_disable(operator: Arc<Operator>, asked: Named) -> Result<Switched, ApiError> {
-    switch(&operator, &asked.username, true).await
+async fn user_disable(operator: Arc<Operator>, asked: Asked<Named>) -> Result<Switched, ApiError> {
+    switch(&operator, asked, true).await
 }
 
-async fn user_enable(operator: Arc<Operator>, asked: Named) -> Result<Switched, ApiError> {
-    switch(&operator, &asked.username, false).await
+async fn user_enable(operator: Arc<Operator>, asked: Asked<Named>) -> Result<Switched, ApiError> {
+    switch(&operator, asked, false).await
 }
 
-async fn switch(operator: &Operator, username: &str, disabled: bool) -> Result<Switched, ApiError> {
-    let (user_id, username) = operator.account(username).await?;
-    let ended_sessions = operator.accounts.set_disabled(user_id, disabled).await?;
+async fn switch(
+    operator: &Operator,
+    asked: Asked<Named>,
+    disabled: bool,
+) -> Result<Switched, ApiError> {
+    let Asked { request_id, data } = asked;
+    let (user_id, username) = operator.account(&data.username).await?;
+    let ended_sessions = operator
+        .accounts
+        .set_disabled(user_id, disabled, request_id)
+        .await?;
     Ok(Switched {
         user_id,
         username,
@@ -195,7 +212,7 @@ async fn switch(operator: &Operator, username: &str, disabled: bool) -> Result<S
 /// A page of all accounts, in the order of their names.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ListAsked {
+struct Listing {
     /// A part of the name, in any case.
     search: Option<String>,
     /// The `next_after` of the page before.
@@ -219,7 +236,8 @@ struct Page {
     next_after: Option<String>,
 }
 
-async fn user_list(operator: Arc<Operator>, asked: ListAsked) -> Result<Page, ApiError> {
+async fn user_list(operator: Arc<Operator>, asked: Asked<Listing>) -> Result<Page, ApiError> {
+    let asked = asked.data;
     let limit = asked.limit.unwrap_or(PAGE);
     if !(1..=MAX_PAGE).contains(&limit) {
         let problem = format!("must be 1 to {MAX_PAGE}");
@@ -281,8 +299,11 @@ struct Sessioned {
     sessions: Vec<Session>,
 }
 
-async fn user_sessions(operator: Arc<Operator>, asked: Named) -> Result<Sessioned, ApiError> {
-    let (user_id, username) = operator.account(&asked.username).await?;
+async fn user_sessions(
+    operator: Arc<Operator>,
+    asked: Asked<Named>,
+) -> Result<Sessioned, ApiError> {
+    let (user_id, username) = operator.account(&asked.data.username).await?;
     let now_ms = operator.host.clock.now_ms();
     let live = store::sessions::live(operator.host.db.read(), user_id, now_ms).await?;
     Ok(Sessioned {
@@ -295,25 +316,38 @@ async fn user_sessions(operator: Arc<Operator>, asked: Named) -> Result<Sessione
 /// One session of an account, or all of them.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct EndAsked {
+struct Ending {
     username: String,
     session_id: Option<SessionId>,
 }
 
 #[derive(Serialize)]
 struct Ended {
+    user_id: UserId,
+    username: String,
     ended_sessions: usize,
 }
 
-async fn user_end_sessions(operator: Arc<Operator>, asked: EndAsked) -> Result<Ended, ApiError> {
-    let (user_id, _) = operator.account(&asked.username).await?;
-    let which = asked.session_id.map_or(Which::All, Which::Only);
-    let ended_sessions = operator.sessions.end_for_operator(user_id, which).await?;
-    if ended_sessions == 0 && asked.session_id.is_some() {
+async fn user_end_sessions(
+    operator: Arc<Operator>,
+    asked: Asked<Ending>,
+) -> Result<Ended, ApiError> {
+    let Asked { request_id, data } = asked;
+    let (user_id, username) = operator.account(&data.username).await?;
+    let which = data.session_id.map_or(Which::All, Which::Only);
+    let ended_sessions = operator
+        .sessions
+        .end_for_operator(user_id, which, request_id)
+        .await?;
+    if ended_sessions == 0 && data.session_id.is_some() {
         return Err(ApiError::new(
             ErrorCode::NOT_FOUND,
             "session_id: this account has no live session of this id",
         ));
     }
-    Ok(Ended { ended_sessions })
+    Ok(Ended {
+        user_id,
+        username,
+        ended_sessions,
+    })
 }

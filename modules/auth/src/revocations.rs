@@ -2,7 +2,7 @@
 //! database.
 //!
 //! What this instance ends it knows at once. What others end (another server on the same database, or the instance that this one
-//! replaces, in its last requests) a task reads from the database every second.
+//! replaces, in its last requests) and what ends by itself, because its time is up, a task reads from the database every second.
 
 use std::{collections::HashMap, sync::RwLock, time::Duration};
 
@@ -26,8 +26,8 @@ const POLLS_BETWEEN_SWEEPS: u32 = 3_600;
 /// Sessions that are over stay in the database for a day, for whoever looks into what happened.
 const KEEP_OVER_MS: i64 = 24 * 3_600 * 1_000;
 
-/// Rows that one statement deletes at most, so that it does not keep writers waiting.
-const SWEEP_ROWS: u64 = 500;
+/// Rows that one transaction ends or deletes at most, so that it does not keep writers waiting.
+const ROWS_AT_ONCE: u64 = 500;
 
 /// See the text above.
 #[derive(Default)]
@@ -69,7 +69,8 @@ impl Revocations {
     }
 }
 
-/// Keeps [`Revocations`] up to date, closes the sockets of sessions that others ended, and deletes what has long been over.
+/// Keeps [`Revocations`] up to date, ends what has expired, closes the sockets of sessions that ended by themselves or by others, and
+/// deletes what has long been over.
 pub(crate) struct Keeper {
     pub(crate) revocations: std::sync::Arc<Revocations>,
     pub(crate) db: Database,
@@ -113,6 +114,8 @@ impl Keeper {
     }
 
     async fn poll(&self, since_ms: i64, first: bool) -> Result<(), DbErr> {
+        // At the first poll whatever expired while nobody looked.
+        self.end_expired(if first { 0 } else { since_ms }).await?;
         for (session, at_ms) in store::sessions::revoked_since(self.db.read(), since_ms).await? {
             // At the first poll also what is known already: nobody closed those sockets while this module was away.
             if self.revocations.insert(session, at_ms) || first {
@@ -122,13 +125,27 @@ impl Keeper {
         Ok(())
     }
 
+    /// A session that expires is ended like any other: its access tokens and its sockets with it.
+    async fn end_expired(&self, since_ms: i64) -> Result<(), DbErr> {
+        let now_ms = self.clock.now_ms();
+        while store::sessions::any_expired(self.db.read(), since_ms, now_ms).await? {
+            let tx = self.db.begin().await?;
+            let ended = store::sessions::end_expired(&tx, since_ms, now_ms, ROWS_AT_ONCE).await?;
+            tx.commit().await?;
+            if ended < ROWS_AT_ONCE {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     async fn sweep(&self, now_ms: i64) -> Result<(), DbErr> {
         loop {
             let tx = self.db.begin().await?;
             let deleted =
-                store::sessions::delete_over(&tx, now_ms - KEEP_OVER_MS, SWEEP_ROWS).await?;
+                store::sessions::delete_over(&tx, now_ms - KEEP_OVER_MS, ROWS_AT_ONCE).await?;
             tx.commit().await?;
-            if deleted < SWEEP_ROWS {
+            if deleted < ROWS_AT_ONCE {
                 return Ok(());
             }
         }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use filament_kernel::{
     ApiError,
     caller::Caller,
-    db::Database,
+    db::{Database, WriteTx},
     id::UserId,
-    ports::{Account, Accounts, Authenticator},
+    ports::{Account, Accounts, Authenticator, TokenKeyId},
 };
 
 use crate::{sessions::Sessions, store};
@@ -20,6 +20,10 @@ impl Authenticator for TokenAuthenticator {
     async fn authenticate(&self, access_token: &str) -> Result<Caller, ApiError> {
         self.0.recognise(access_token)
     }
+
+    fn trusts(&self, key: TokenKeyId) -> bool {
+        self.0.keyring.has(key)
+    }
 }
 
 /// Looks up accounts.
@@ -29,5 +33,9 @@ pub(crate) struct StoredAccounts(pub(crate) Database);
 impl Accounts for StoredAccounts {
     async fn accounts(&self, ids: &[UserId]) -> Result<Vec<Account>, ApiError> {
         Ok(store::users::accounts(self.0.read(), ids).await?)
+    }
+
+    async fn accounts_in(&self, tx: &WriteTx, ids: &[UserId]) -> Result<Vec<Account>, ApiError> {
+        Ok(store::users::accounts(tx, ids).await?)
     }
 }

@@ -1,5 +1,5 @@
 //! The life of a session: opened by a log-in, carried on by each refresh, ended by a log-out, by its owner or the operator, by a new
-//! password, by a refresh token that comes a second time, or by not being refreshed.
+//! password, by a refresh token that comes a second time, or because its time is up.
 //!
 //! What ends a session reaches access tokens and open sockets at once: first the database, then [`Revocations`], then the gateway.
 //! These steps run to their end even if the client hangs up between them.
@@ -7,6 +7,8 @@
 //! What opens a session or ends several of an account locks the account's row first. So a log-in that verified a password a moment ago
 //! finds out that the password was changed, or the account switched off; and a change that ends all sessions ends also those that
 //! were being opened.
+
+mod refresh;
 
 use std::sync::Arc;
 
@@ -20,11 +22,13 @@ use filament_kernel::{
 };
 use serde_json::json;
 
+pub(crate) use self::refresh::TokenTurns;
 use crate::{
     actor::Actor,
     domain::{
         access_token::{Claims, Keyring},
         device::Device,
+        lifetime::Lifetime,
         refresh_token::RefreshToken,
     },
     revocations::Revocations,
@@ -44,7 +48,8 @@ pub(crate) struct Sessions {
     pub(crate) keyring: Keyring,
     pub(crate) revocations: Arc<Revocations>,
     pub(crate) access_token_ttl_secs: u32,
-    pub(crate) session_ttl_secs: u32,
+    pub(crate) lifetime: Lifetime,
+    pub(crate) turns: Arc<TokenTurns>,
 }
 
 /// What a client gets to go on with.
@@ -74,10 +79,7 @@ enum Presented {
 
 /// What a refresh token is presented for.
 enum Purpose {
-    Rotate {
-        next: RefreshToken,
-        expires_at_ms: i64,
-    },
+    Rotate { next: RefreshToken },
     End,
 }
 
@@ -116,7 +118,7 @@ impl Sessions {
             renewed,
         } = proof;
         let now_ms = self.host.clock.now_ms();
-        let expires_at_ms = self.expiry(now_ms);
+        let expires_at_ms = self.lifetime.first_expiry_ms(now_ms);
         let audit = self.host.audit.clone();
         let device = Device::from(&origin);
         let actor = Actor::Owner(origin);
@@ -152,43 +154,16 @@ impl Sessions {
             .await
     }
 
-    /// Takes a refresh token for the next one.
-    pub(crate) async fn refresh(
-        self: &Arc<Self>,
-        token: RefreshToken,
-        origin: Origin,
-    ) -> Result<Tokens, ApiError> {
-        let sessions = self.clone();
-        let refreshed = async move {
-            let next = token.successor();
-            let purpose = Purpose::Rotate {
-                next: next.clone(),
-                expires_at_ms: sessions.expiry(sessions.host.clock.now_ms()),
-            };
-            let outcome = sessions.present(token, purpose, origin).await;
-            metrics::counter!("filament_auth_refreshes_total", "outcome" => match &outcome {
-                Ok(Presented::Good(_)) => "rotated",
-                Ok(Presented::Replayed(_)) => "replayed",
-                Ok(Presented::Bad) => "refused",
-                Err(_) => "failed",
-            })
-            .increment(1);
-            match outcome? {
-                Presented::Good(user) => sessions.tokens(user, &next),
-                Presented::Replayed(_) | Presented::Bad => Err(ApiError::unauthenticated()),
-            }
-        };
-        self.scope.finish(refreshed).await
-    }
-
     /// Ends the session of a refresh token.
     pub(crate) async fn log_out(
         self: &Arc<Self>,
         token: RefreshToken,
         origin: Origin,
     ) -> Result<(), ApiError> {
+        let turn = self.turns.take(&token).await;
         let sessions = self.clone();
         let ended = async move {
+            let _turn = turn;
             match sessions.present(token, Purpose::End, origin).await? {
                 Presented::Good(_) => Ok(()),
                 Presented::Replayed(_) | Presented::Bad => Err(ApiError::unauthenticated()),
@@ -221,8 +196,10 @@ impl Sessions {
         self: &Arc<Self>,
         account: UserId,
         which: Which,
+        request_id: Arc<str>,
     ) -> Result<usize, ApiError> {
-        self.end(account, which, Actor::Operator, None).await
+        let operator = Actor::Operator(request_id);
+        self.end(account, which, operator, None).await
     }
 
     async fn end(
@@ -274,7 +251,7 @@ impl Sessions {
             if ended.live > 0 {
                 tracing::info!(
                     target: "filament::security",
-                    request_id = told.request_id(),
+                    request_id = %told.request_id(),
                     client_ip = told.client_ip().map(tracing::field::display),
                     user_id = %account,
                     ended_sessions = ended.live,
@@ -300,10 +277,11 @@ impl Sessions {
     pub(crate) fn recognise(&self, access_token: &str) -> Result<Caller, ApiError> {
         self.keyring
             .read(access_token, self.host.clock.now_unix())
-            .filter(|claims| !self.revocations.contains(claims.session))
-            .map(|claims| Caller {
+            .filter(|(claims, _)| !self.revocations.contains(claims.session))
+            .map(|(claims, key)| Caller {
                 user_id: claims.user,
                 session_id: claims.session,
+                key,
             })
             .ok_or_else(ApiError::unauthenticated)
     }
@@ -316,6 +294,7 @@ impl Sessions {
     ) -> Result<Presented, ApiError> {
         let session = token.session;
         let now_ms = self.host.clock.now_ms();
+        let lifetime = self.lifetime;
         let ends = matches!(purpose, Purpose::End);
         let audit = self.host.audit.clone();
         let told = origin.clone();
@@ -326,12 +305,8 @@ impl Sessions {
                 Box::pin(async move {
                     let details = json!({ "session_id": token.session });
                     let owner = match &purpose {
-                        Purpose::Rotate {
-                            next,
-                            expires_at_ms,
-                        } => {
-                            store::sessions::rotate(tx, &token, next, now_ms, *expires_at_ms)
-                                .await?
+                        Purpose::Rotate { next } => {
+                            store::sessions::rotate(tx, &token, next, now_ms, lifetime).await?
                         }
                         Purpose::End => store::sessions::revoke(tx, &token, now_ms).await?,
                     };
@@ -402,9 +377,5 @@ impl Sessions {
             refresh: refresh.encoded(),
             expires_in_secs: self.access_token_ttl_secs,
         })
-    }
-
-    fn expiry(&self, now_ms: i64) -> i64 {
-        now_ms + i64::from(self.session_ttl_secs) * 1_000
     }
 }

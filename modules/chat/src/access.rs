@@ -56,6 +56,14 @@ impl Membership {
             .ok_or_else(ApiError::not_found)
     }
 
+    /// What the member is and may do in a channel at this moment; 404 for who does not see it.
+    fn now_in(&self, channel: ChannelId) -> Result<Member, ApiError> {
+        let member = self.guild.roster().member_in(channel, self.user_id);
+        member
+            .filter(|member| member.sees_channel())
+            .ok_or_else(ApiError::not_found)
+    }
+
     pub(crate) fn guild(&self) -> &Arc<Guild> {
         &self.guild
     }
@@ -90,11 +98,7 @@ impl ChannelAccess {
 
     /// What the member may do in the channel at this moment.
     pub(crate) fn now(&self) -> Result<Member, ApiError> {
-        let guild = self.membership.guild.roster();
-        guild
-            .member_in(self.channel_id, self.membership.user_id)
-            .filter(|member| member.sees_channel())
-            .ok_or_else(ApiError::not_found)
+        self.membership.now_in(self.channel_id)
     }
 
     pub(crate) fn guild_id(&self) -> GuildId {
@@ -138,10 +142,12 @@ impl PostAccess {
     /// What the author may do in the channel at this moment; `now_unix` is that moment.
     pub(crate) fn now(&self, now_unix: i64) -> Result<Member, ApiError> {
         let member = self.access.now()?;
-        let guild = self.access.membership.guild();
-        // Who keeps the list must be able to mend it, whoever shares their address.
-        let is_exempt = member.may(Permission::ManageIpBans);
-        if !is_exempt && guild.is_address_banned(self.sighting.address, now_unix) {
+        let membership = &self.access.membership;
+        let is_banned = membership
+            .guild()
+            .is_address_banned(self.sighting.address, now_unix);
+        // Who keeps the list must be able to mend it, whoever shares their address. It is the guild's list: no channel makes them its keeper.
+        if is_banned && !membership.now()?.may(Permission::ManageIpBans) {
             return Err(ApiError::forbidden(
                 "this guild does not take messages from your address",
             ));
@@ -163,6 +169,8 @@ impl PostAccess {
 #[derive(Debug, Clone)]
 pub(crate) struct Actor {
     membership: Membership,
+    /// Where the act is judged, if the channel itself says who may do it.
+    channel: Option<ChannelId>,
     act: Act,
     request_id: Arc<str>,
 }
@@ -176,8 +184,33 @@ impl Actor {
         act: Act,
         origin: Origin,
     ) -> Result<Self, ApiError> {
+        Self::judged(state, user_id, guild, None, act, origin).await
+    }
+
+    /// The same for an act that is judged by what the member may do in a channel: its overrides give the right and take it. 404 also
+    /// for who does not see the channel.
+    pub(crate) async fn in_channel(
+        state: &State,
+        user_id: UserId,
+        guild: GuildId,
+        channel: ChannelId,
+        act: Act,
+        origin: Origin,
+    ) -> Result<Self, ApiError> {
+        Self::judged(state, user_id, guild, Some(channel), act, origin).await
+    }
+
+    async fn judged(
+        state: &State,
+        user_id: UserId,
+        guild: GuildId,
+        channel: Option<ChannelId>,
+        act: Act,
+        origin: Origin,
+    ) -> Result<Self, ApiError> {
         let actor = Self {
             membership: Membership::of(state, user_id, guild).await?,
+            channel,
             act,
             request_id: origin.request_id,
         };
@@ -187,7 +220,10 @@ impl Actor {
 
     /// What the actor is and may do at this moment, if they may still do what they are about to do.
     pub(crate) fn now(&self) -> Result<Member, ApiError> {
-        let member = self.membership.now()?;
+        let member = match self.channel {
+            None => self.membership.now()?,
+            Some(channel) => self.membership.now_in(channel)?,
+        };
         self.act.check(member)?;
         Ok(member)
     }
@@ -212,11 +248,24 @@ impl Actor {
     }
 
     /// The same for somebody who need not be a member.
-    pub(crate) fn over_person(&self, user: UserId) -> Result<Option<Member>, ApiError> {
-        let target = self.guild().member(user);
-        self.now()?
-            .check_over(target.map_or(Rank::LOWEST, |target| target.rank))?;
-        Ok(target)
+    pub(crate) fn over_person(&self, user: UserId) -> Result<(), ApiError> {
+        self.now()?.check_over(self.rank_of(user))
+    }
+
+    /// Lets the actor replace or lift a ban that `banned_by` has set, unless they stand above the actor.
+    pub(crate) fn over_ban_by(&self, banned_by: UserId) -> Result<(), ApiError> {
+        if self.rank_of(banned_by) > self.now()?.rank {
+            return Err(ApiError::forbidden(
+                "this ban was set by somebody above your own rank",
+            ));
+        }
+        Ok(())
+    }
+
+    /// How high somebody stands, who need not be a member.
+    fn rank_of(&self, user: UserId) -> Rank {
+        let member = self.guild().member(user);
+        member.map_or(Rank::LOWEST, |member| member.rank)
     }
 
     /// A member below the actor's rank, or the actor.
@@ -234,6 +283,15 @@ impl Actor {
         let role = role.ok_or_else(ApiError::not_found)?;
         self.now()?.check_over_role(role)?;
         Ok(role)
+    }
+
+    /// Whether the actor may know of a channel: one that they see or, for an owner, one that is gone.
+    pub(crate) fn may_know_of(&self, channel: ChannelId) -> bool {
+        let roster = self.guild().roster();
+        let member = roster
+            .member_in(channel, self.user_id())
+            .or_else(|| roster.member(self.user_id()).filter(|one| one.is_owner()));
+        member.is_some_and(Member::sees_channel)
     }
 
     /// 404 for who does not see the channel.

@@ -24,7 +24,7 @@ pub struct Config {
     pub reactors_listed_max: usize,
     #[validate(range(min = 1, max = 200))]
     pub members_page_max: u32,
-    #[validate(range(min = 1, max = 1_000_000))]
+    #[validate(range(min = 1, max = 100_000))]
     pub members_per_guild_max: u32,
     #[validate(range(min = 1, max = 1_000))]
     pub channels_per_guild_max: usize,

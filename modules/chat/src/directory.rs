@@ -21,7 +21,8 @@ use std::{
 
 use filament_kernel::{
     ApiError,
-    id::{ChannelId, GuildId, Ids, RoleId, UserId},
+    id::{ChannelId, GuildId, RoleId, UserId},
+    kept::Kept,
 };
 
 use crate::domain::{
@@ -135,21 +136,16 @@ pub(crate) struct Directory {
 }
 
 impl Directory {
-    /// The directory of the host that makes its ids with `ids`.
+    /// The directory of the host that keeps it in `kept`.
     ///
     /// When the module is replaced, changes that the old instance has queued are committed while the new one already
     /// reads. Both must hear of them, so they share one directory, for as long as either instance or a queued change is left.
-    pub(crate) fn of_host(ids: &Arc<Ids>) -> Arc<Self> {
-        static HOSTS: Mutex<Vec<(Weak<Ids>, Weak<Directory>)>> = Mutex::new(Vec::new());
-        let mut hosts = HOSTS.lock().unwrap_or_else(PoisonError::into_inner);
-        hosts.retain(|(_, directory)| directory.strong_count() > 0);
-        let found = hosts
-            .iter()
-            .find(|(host, _)| std::ptr::eq(host.as_ptr(), Arc::as_ptr(ids)))
-            .and_then(|(_, directory)| directory.upgrade());
-        found.unwrap_or_else(|| {
+    pub(crate) fn of_host(kept: &Kept) -> Arc<Self> {
+        let place = kept.get::<Mutex<Weak<Self>>>();
+        let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
+        place.upgrade().unwrap_or_else(|| {
             let directory = Arc::new(Self::default());
-            hosts.push((Arc::downgrade(ids), Arc::downgrade(&directory)));
+            *place = Arc::downgrade(&directory);
             directory
         })
     }
@@ -333,6 +329,7 @@ impl Drop for Place<'_> {
 
 #[cfg(test)]
 mod tests {
+    use filament_kernel::id::Ids;
     use tokio::sync::Notify;
 
     use super::*;
@@ -539,7 +536,7 @@ mod tests {
 
     #[test]
     fn instances_of_one_host_share_a_directory_and_hosts_do_not() {
-        let (here, there) = (Arc::new(Ids::default()), Arc::new(Ids::default()));
+        let (here, there) = (Kept::default(), Kept::default());
         let first = Directory::of_host(&here);
         assert!(Arc::ptr_eq(&first, &Directory::of_host(&here)));
         assert!(!Arc::ptr_eq(&first, &Directory::of_host(&there)));

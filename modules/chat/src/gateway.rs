@@ -135,7 +135,7 @@ impl Audience for Guilds {
 mod tests {
     use std::sync::Mutex;
 
-    use filament_kernel::Caller;
+    use filament_kernel::{Caller, ports::TokenKeyId};
 
     use super::*;
     use crate::{domain::guild::Visibility, testing::World};
@@ -152,6 +152,7 @@ mod tests {
                 caller: Caller {
                     user_id,
                     session_id: world.state.host.ids.next(),
+                    key: TokenKeyId::default(),
                 },
                 follows: Mutex::default(),
                 got: Mutex::default(),

@@ -1,14 +1,17 @@
-//! What is deleted little by little, beside everything else: the messages of channels that are gone, and addresses that were not
-//! seen for long. What is to be done stands in the tables, so that it goes on after a crash.
+//! What is deleted little by little, beside everything else: the messages of channels that are gone, the rows of guilds that are gone,
+//! and addresses that were not seen for long. What is to be done stands in the tables, so that it goes on after a crash.
 
 use std::{sync::Arc, time::Duration};
 
-use filament_kernel::{ApiError, id::ChannelId};
+use filament_kernel::{
+    ApiError,
+    id::{ChannelId, GuildId},
+};
 
 use crate::{state::State, store};
 
-/// Messages that are deleted in one transaction: few enough that nobody who writes has to wait.
-const MESSAGES_PER_STEP: u64 = 500;
+/// Messages, or rows of a guild, that are deleted in one transaction: few enough that nobody who writes has to wait.
+const ROWS_PER_STEP: u64 = 500;
 /// How long to rest between two steps, so that those who write come first.
 const BETWEEN_STEPS: Duration = Duration::from_millis(20);
 /// How often to look for old addresses, and for what an earlier failure has left.
@@ -38,8 +41,13 @@ async fn rounds(state: &State) {
 }
 
 async fn round(state: &State) -> Result<(), ApiError> {
-    while let Some(channel) = store::doomed::first(state.host.db.read()).await? {
-        while delete_some(state, channel).await? {
+    while let Some(channel) = store::doomed::first_channel(state.host.db.read()).await? {
+        while delete_messages(state, channel).await? {
+            tokio::time::sleep(BETWEEN_STEPS).await;
+        }
+    }
+    while let Some(guild) = store::doomed::first_guild(state.host.db.read()).await? {
+        while delete_rows(state, guild).await? {
             tokio::time::sleep(BETWEEN_STEPS).await;
         }
     }
@@ -50,12 +58,21 @@ async fn round(state: &State) -> Result<(), ApiError> {
 }
 
 /// Answers whether there is more.
-async fn delete_some(state: &State, channel: ChannelId) -> Result<bool, ApiError> {
+async fn delete_messages(state: &State, channel: ChannelId) -> Result<bool, ApiError> {
     let db = &state.host.db;
     db.write(move |tx| {
         Box::pin(
-            async move { Ok(store::doomed::delete_some(tx, channel, MESSAGES_PER_STEP).await?) },
+            async move { Ok(store::doomed::delete_messages(tx, channel, ROWS_PER_STEP).await?) },
         )
+    })
+    .await
+}
+
+/// Answers whether there is more.
+async fn delete_rows(state: &State, guild: GuildId) -> Result<bool, ApiError> {
+    let db = &state.host.db;
+    db.write(move |tx| {
+        Box::pin(async move { Ok(store::doomed::delete_rows(tx, guild, ROWS_PER_STEP).await?) })
     })
     .await
 }

@@ -7,6 +7,7 @@ mod access;
 mod api;
 mod changes;
 mod config;
+mod daily;
 mod directory;
 mod domain;
 mod entity;

@@ -1,21 +1,14 @@
 //! From where members act: what bans of addresses are made of. Recorded with the act, once a day for each address of each
 //! member, so that the hot path pays for it hardly ever. No answer ever shows an address.
 
-use std::{
-    collections::HashMap,
-    net::IpAddr,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::net::IpAddr;
 
 use filament_kernel::{
     id::{GuildId, UserId},
     limits::limit_key,
 };
 
-/// A sighting is recorded anew after so many seconds.
-const DAY: i64 = 86_400;
-/// Sightings that are remembered at most; beyond, all are forgotten, and recorded once more than needed.
-const REMEMBERED_MAX: usize = 50_000;
+use crate::daily::Daily;
 
 /// Somebody acted in a guild from an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -43,7 +36,7 @@ impl Sighting {
 
 /// What was recorded lately.
 #[derive(Default)]
-pub(crate) struct Sightings(Mutex<HashMap<Seen, i64>>);
+pub(crate) struct Sightings(Daily<Seen>);
 
 impl Sightings {
     /// `user_id` acts in the guild from `client_ip` at `now`, in unix seconds.
@@ -59,28 +52,18 @@ impl Sightings {
             user_id,
             address: limit_key(client_ip),
         };
-        let recorded_at = self.lock().get(&seen).copied();
         Sighting {
             address: seen.address,
             seen,
-            is_new: recorded_at.is_none_or(|at| at + DAY <= now),
+            is_new: self.0.is_due(&seen, now),
         }
     }
 
     /// The sighting is recorded and committed.
     pub(crate) fn recorded(&self, sighting: &Sighting, now: i64) {
-        if !sighting.is_new {
-            return;
+        if sighting.is_new {
+            self.0.recorded(sighting.seen, now);
         }
-        let mut recorded = self.lock();
-        if recorded.len() >= REMEMBERED_MAX {
-            *recorded = HashMap::new();
-        }
-        recorded.insert(sighting.seen, now);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<Seen, i64>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -101,8 +84,7 @@ mod tests {
             sighting.unrecorded().is_some()
         };
         assert!(see("2001:db8::1", 0));
-        assert!(!see("2001:db8::2", DAY - 1), "one customer");
+        assert!(!see("2001:db8::2", 5), "one customer");
         assert!(see("192.0.2.1", 5));
-        assert!(see("2001:db8::1", DAY));
     }
 }

@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 
 use crate::{
     Config,
+    daily::Daily,
     directory::{Directory, Guild},
     sightings::Sightings,
     store,
@@ -31,6 +32,8 @@ pub(crate) struct State {
     pub(crate) accounts: Required<dyn Accounts>,
     pub(crate) directory: Arc<Directory>,
     pub(crate) sightings: Sightings,
+    /// Whose refusal by a guild that has banned them was noted lately in its audit log.
+    pub(crate) refused_joins: Daily<(GuildId, UserId)>,
     /// Rung when there is something to be deleted; see [`crate::housekeeping`].
     pub(crate) doomed: Notify,
     pub(crate) joins_by_ip: RateLimit<IpAddr>,
@@ -47,8 +50,9 @@ impl State {
         accounts: Required<dyn Accounts>,
     ) -> Self {
         Self {
-            directory: Directory::of_host(&host.ids),
+            directory: Directory::of_host(&host.kept),
             sightings: Sightings::default(),
+            refused_joins: Daily::default(),
             doomed: Notify::new(),
             joins_by_ip: RateLimit::per_minute(config.directory_join_requests_per_minute_per_ip),
             joins_by_user: RateLimit::per_minute(

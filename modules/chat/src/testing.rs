@@ -12,6 +12,7 @@ use filament_kernel::{
     gateway::Gateway,
     http::Origin,
     id::{AuditId, ChannelId, GuildId, Ids, SessionId, UserId},
+    kept::Kept,
     log::{Change, EventLog, LogBackend, LoggedEvent, NewEvent, PendingChange, Stream, Topic},
     module::Host,
     ports::{Account, Accounts},
@@ -57,6 +58,7 @@ impl World {
             audit: Arc::new(Nobody),
             clock: Clock::default(),
             ids: Arc::new(Ids::default()),
+            kept: Kept::default(),
             data_dir: PathBuf::new(),
         };
         let accounts = Required::new(Arc::new(Nobody) as Arc<dyn Accounts>);
@@ -237,6 +239,10 @@ impl Audit for Nobody {
 #[async_trait::async_trait]
 impl Accounts for Nobody {
     async fn accounts(&self, _: &[UserId]) -> Result<Vec<Account>, ApiError> {
+        Ok(Vec::new())
+    }
+
+    async fn accounts_in(&self, _: &WriteTx, _: &[UserId]) -> Result<Vec<Account>, ApiError> {
         Ok(Vec::new())
     }
 }

@@ -1,6 +1,7 @@
-//! What can be changed: one file per change, each a function that a route calls, and the [`Act`] that it commits to the log.
+//! What can be changed: one file per change, each a function that a route calls, and the
+//! [`SingleChange`](filament_kernel::log::SingleChange) that it commits. A [`Refusal`](crate::domain::refusal::Refusal) comes before the
+//! first write.
 
-mod act;
 mod friend_remove;
 mod friend_request_accept;
 mod friend_request_create;

@@ -25,6 +25,8 @@ pub struct Config {
     pub friend_requests_per_day_per_recipient: u32,
     #[validate(range(min = 1, max = 10_000))]
     pub max_blocks_per_user: u32,
+    #[validate(range(min = 1, max = 1_000_000))]
+    pub block_changes_per_minute_per_user: u32,
 }
 
 impl Section for Config {

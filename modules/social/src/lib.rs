@@ -80,8 +80,7 @@ impl Module for Social {
 
     async fn prepare(context: Context<Config>) -> Result<Instance<api::Api>, StartError> {
         let accounts = context.required::<dyn Accounts>()?;
-        let db = context.host.db.clone();
         let state = Arc::new(State::new(context.config, context.host, accounts));
-        Ok(Instance::new(api::new(&state)).provide::<dyn Friends>(Arc::new(StoredFriends(db))))
+        Ok(Instance::new(api::new(&state)).provide::<dyn Friends>(Arc::new(StoredFriends)))
     }
 }

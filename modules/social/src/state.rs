@@ -3,11 +3,17 @@
 use std::{collections::HashMap, sync::Arc};
 
 use filament_kernel::{
-    ApiError, Required, id::UserId, limits::RateLimit, module::Host, ports::Accounts,
+    ApiError, Required,
+    db::WriteTx,
+    id::UserId,
+    limits::RateLimit,
+    log::Stop,
+    module::Host,
+    ports::{Account, Accounts},
 };
 use metrics::Counter;
 
-use crate::Config;
+use crate::{Config, domain::refusal::Refusal};
 
 pub(crate) const FRIEND_REQUESTS_TOTAL: &str = "filament_social_friend_requests_total";
 pub(crate) const FRIENDSHIPS_TOTAL: &str = "filament_social_friendships_total";
@@ -19,6 +25,8 @@ pub(crate) struct State {
     pub(crate) host: Host,
     accounts: Required<dyn Accounts>,
     pub(crate) requests_by_user: RateLimit<UserId>,
+    /// Blocks and their lifting together: each is written, and told to the audit log.
+    pub(crate) block_changes_by_user: RateLimit<UserId>,
     pub(crate) friend_requests_total: Counter,
     pub(crate) friendships_total: Counter,
     pub(crate) blocks_total: Counter,
@@ -28,6 +36,7 @@ impl State {
     pub(crate) fn new(config: Arc<Config>, host: Host, accounts: Required<dyn Accounts>) -> Self {
         Self {
             requests_by_user: RateLimit::per_minute(config.friend_requests_per_minute_per_user),
+            block_changes_by_user: RateLimit::per_minute(config.block_changes_per_minute_per_user),
             friend_requests_total: metrics::counter!(FRIEND_REQUESTS_TOTAL),
             friendships_total: metrics::counter!(FRIENDSHIPS_TOTAL),
             blocks_total: metrics::counter!(BLOCKS_TOTAL),
@@ -45,26 +54,30 @@ impl State {
         &self,
         users: &[UserId],
     ) -> Result<HashMap<UserId, String>, ApiError> {
-        let accounts = self.accounts.accounts(users).await?;
-        Ok(accounts
-            .into_iter()
-            .map(|account| (account.user_id, account.username))
-            .collect())
+        Ok(by_user(self.accounts.accounts(users).await?))
     }
 
-    /// The names of two users.
+    /// The names of two users as `tx` sees them: nobody gets another name before it is committed.
     ///
     /// # Errors
-    /// 404 when one of them does not exist, and when the database is away.
+    /// [`Refusal::NotFound`] when one of them does not exist, and when the database is away.
     pub(crate) async fn both_usernames(
         &self,
+        tx: &WriteTx,
         one: UserId,
         other: UserId,
-    ) -> Result<(String, String), ApiError> {
-        let mut names = self.usernames(&[one, other]).await?;
+    ) -> Result<(String, String), Stop> {
+        let mut names = by_user(self.accounts.accounts_in(tx, &[one, other]).await?);
         match (names.remove(&one), names.remove(&other)) {
             (Some(one), Some(other)) => Ok((one, other)),
-            _ => Err(ApiError::not_found()),
+            _ => Err(Refusal::NotFound.into()),
         }
     }
+}
+
+fn by_user(accounts: Vec<Account>) -> HashMap<UserId, String> {
+    accounts
+        .into_iter()
+        .map(|account| (account.user_id, account.username))
+        .collect()
 }

@@ -7,21 +7,22 @@ use std::{
     io,
     os::unix::fs::PermissionsExt,
     panic::AssertUnwindSafe,
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use filament_kernel::{ApiError, ErrorCode, scope::panic_message};
+use filament_kernel::{ApiError, ErrorCode, id::Ids, operator::Asked, scope::panic_message};
 use futures_util::FutureExt;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json, value::to_raw_value};
+use serde_json::{Map, Value, json};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::{UnixListener, UnixStream},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{error, info, warn};
+use ulid::Ulid;
 
 use crate::{
     reconciler::{Handle, Refusal, States},
@@ -55,6 +56,8 @@ pub struct Behind {
     pub states: States,
     /// The running generation, whose modules' commands are run.
     pub current: Arc<Current>,
+    /// The ids of commands.
+    pub ids: Arc<Ids>,
     /// Nothing new is answered after this.
     pub stop: CancellationToken,
     /// What is being answered still is given up at this.
@@ -67,6 +70,11 @@ const MAX_SOCKET_PATH: usize = 107;
 const MAX_REQUEST: u64 = 64 * 1024;
 /// A module's command that takes longer is given up.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Where the socket of the server with this data folder is.
+pub fn socket_path(data_dir: &Path) -> PathBuf {
+    data_dir.join("filament.sock")
+}
 
 /// Opens the socket. A socket file that a killed server left behind is replaced: the data folder's lock says that it is ours.
 ///
@@ -151,15 +159,20 @@ async fn answer(ask: Ask, behind: &Behind) -> Value {
         }
         Ask::Run { name, data } => {
             let started = Instant::now();
-            let done = run(&behind.current, &name, &data).await;
+            let request_id: Arc<str> = behind.ids.next::<Ulid>().to_string().into();
+            let asked = Asked {
+                request_id: request_id.clone(),
+                data,
+            };
+            let done = run(&behind.current, &name, asked).await;
             let ms = started.elapsed().as_millis() as u64;
             match done {
                 Ok(result) => {
-                    info!(command = name, ms, "a command of the operator is done");
+                    info!(%request_id, command = name, ms, "a command of the operator is done");
                     json!({ "result": result })
                 }
                 Err(refusal) => {
-                    told(&name, &refusal);
+                    told(&request_id, &name, &refusal);
                     json!({ "error": refusal.message(), "code": refusal.code().word })
                 }
             }
@@ -168,17 +181,22 @@ async fn answer(ask: Ask, behind: &Behind) -> Value {
 }
 
 /// Runs a module's command. The snapshot is held until it is done, so that the module is not unloaded under it.
-async fn run(current: &Current, name: &str, data: &Map<String, Value>) -> Result<Value, ApiError> {
+async fn run(
+    current: &Current,
+    name: &str,
+    asked: Asked<Map<String, Value>>,
+) -> Result<Value, ApiError> {
     let snapshot = current.load();
     let (module, command) = snapshot.operator_command(name)?;
-    let data = to_raw_value(data).map_err(ApiError::internal)?;
-    let work = AssertUnwindSafe(command.run(&data)).catch_unwind();
+    let request_id = asked.request_id.clone();
+    let work = AssertUnwindSafe(command.run(asked)).catch_unwind();
     match tokio::time::timeout(COMMAND_TIMEOUT, work).await {
         Ok(Ok(done)) => done,
         Ok(Err(panic)) => {
             metrics::counter!("filament_module_panics_total", "module" => module).increment(1);
             let message = panic_message(&*panic);
             error!(
+                %request_id,
                 module,
                 command = name,
                 message,
@@ -194,10 +212,11 @@ async fn run(current: &Current, name: &str, data: &Map<String, Value>) -> Result
 }
 
 /// The log hears of a refusal, and of its inside where the fault is ours.
-fn told(command: &str, refusal: &ApiError) {
+fn told(request_id: &str, command: &str, refusal: &ApiError) {
     let code = refusal.code();
     if code.status < 500 {
         info!(
+            request_id,
             command,
             code = code.word,
             "a command of the operator was refused"
@@ -206,6 +225,7 @@ fn told(command: &str, refusal: &ApiError) {
     }
     let cause = refusal.cause().map(ToString::to_string);
     error!(
+        request_id,
         command,
         code = code.word,
         cause,

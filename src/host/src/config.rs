@@ -24,10 +24,10 @@
 //! secrets redact themselves.
 
 pub use self::{
-    explain::{Explained, Explanation, example, explain, explain_from, nearest_key},
+    explain::{Explained, Explanation, example, explain, explain_from},
     host::HostConfig,
     inputs::Inputs,
-    load::load,
+    load::{data_dir, load},
     loaded::{Loaded, SectionError},
     problem::{Note, Problem, Problems, Source},
     sections::SectionSpec,

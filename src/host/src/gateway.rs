@@ -19,6 +19,7 @@ use filament_kernel::{
     http::RequestContext,
     id::UserId,
     log::{Effect, NewEvent, Topic},
+    ports::Authenticator,
 };
 use poem::{OnUpgrade, Request, Response};
 use tokio::time::timeout;
@@ -125,12 +126,14 @@ pub enum Lookup {
     Unknown,
 }
 
-/// Commands and audiences of one generation.
+/// What the gateway needs of one generation.
 pub trait Table: Send + Sync {
     /// What becomes of the command `name`.
     fn command(&self, name: &str) -> Lookup;
     /// The modules that say who follows what.
     fn audiences(&self) -> Vec<(&'static str, Arc<dyn Audience>)>;
+    /// Who says which access tokens are good, if a module does.
+    fn authenticator(&self) -> Option<Arc<dyn Authenticator>>;
     /// The generation.
     fn generation(&self) -> u64;
 }
@@ -145,7 +148,7 @@ pub trait CurrentTable: Send + Sync + 'static {
 /// begins when that answer has been sent.
 ///
 /// # Errors
-/// 400 when it is no handshake, 401 when the session has just ended, 403 for a foreign origin, 429 for too many sockets, 503 when
+/// 400 when it is no handshake, 401 when the session has just ended or the key of its token was given up, 403 for a foreign origin, 429 for too many sockets, 503 when
 /// the server stops. Another version of the protocol is answered with a ready-made 426.
 pub fn upgrade(
     hub: &Arc<Hub>,

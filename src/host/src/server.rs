@@ -4,14 +4,15 @@ use std::{
     collections::BTreeMap,
     fmt,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use arc_swap::ArcSwap;
 use filament_kernel::{
-    clock::Clock, config::Profile, db::Database, gateway::Gateway, id::Ids, log::EventLog,
-    module::Host,
+    clock::Clock, config::Profile, db::Database, gateway::Gateway, id::Ids, kept::Kept,
+    log::EventLog, module::Host,
 };
 use filament_protocol::CloseCode;
 use tokio::{sync::mpsc, task::JoinHandle};
@@ -69,6 +70,15 @@ impl Product {
             Problem::about(&loaded, &key, one.to_string(), Some(suggestion))
         });
         Err(Problems::from(problems.collect::<Vec<_>>()))
+    }
+
+    /// The data folder that `inputs` name, where that can be told: for asking a running server whose configuration has been
+    /// broken since.
+    ///
+    /// # Errors
+    /// What leaves it open which folder is meant.
+    pub fn data_dir(&self, inputs: &Inputs) -> Result<PathBuf, Problems> {
+        config::data_dir(&self.catalogue.sections(), &self.catalogue.ids(), inputs)
     }
 }
 
@@ -193,6 +203,7 @@ impl Server {
             }),
             clock,
             ids: ids.clone(),
+            kept: Kept::default(),
             data_dir: config.host.data_dir().to_path_buf(),
         };
 
@@ -312,6 +323,7 @@ impl Server {
             reconciler: self.reconciler.clone(),
             states: self.states.clone(),
             current: self.current.clone(),
+            ids: self.host.ids.clone(),
             stop: stop.clone(),
             cut: cut.clone(),
         };

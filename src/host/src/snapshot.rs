@@ -17,6 +17,7 @@ use filament_kernel::{
     gateway::{Audience, Command},
     module::{Health, Manifest, Routes},
     operator::OperatorCommand,
+    ports::Authenticator,
     service::{CurrentServices, Provided, ServiceTable},
 };
 use poem::{IntoEndpoint, endpoint::BoxEndpoint, http::Method};
@@ -284,6 +285,10 @@ impl Table for Snapshot {
 
     fn audiences(&self) -> Vec<(&'static str, Arc<dyn Audience>)> {
         self.audiences.clone()
+    }
+
+    fn authenticator(&self) -> Option<Arc<dyn Authenticator>> {
+        self.services.get::<dyn Authenticator>().cloned()
     }
 
     fn generation(&self) -> u64 {

@@ -23,7 +23,7 @@ pub struct AuditEntry {
     pub target: Option<UserId>,
     /// More, as a JSON object. Never a secret, never an address.
     pub details: Option<Value>,
-    /// The request that did it, as its `x-request-id`; `None` for the server itself and for the operator on its machine.
+    /// The request that did it, as its `x-request-id`, or the operator's command, as in the log; `None` for the server itself.
     pub request_id: Option<Arc<str>>,
 }
 

@@ -10,7 +10,7 @@ use crate::{
     error::ApiError,
     http::RequestContext,
     id::{SessionId, UserId},
-    ports::Authenticator,
+    ports::{Authenticator, TokenKeyId},
 };
 
 /// Who makes a request: taken as a handler's first argument, it authenticates before anything else is read.
@@ -22,6 +22,8 @@ pub struct Caller {
     pub user_id: UserId,
     /// The log-in that the token belongs to.
     pub session_id: SessionId,
+    /// The key that the token was made with.
+    pub key: TokenKeyId,
 }
 
 impl Caller {

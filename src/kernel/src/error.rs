@@ -13,6 +13,8 @@ use poem_openapi::{
     types::Type,
 };
 
+use crate::limits::Allowance;
+
 /// A stable word for a kind of failure, and the HTTP status that it answers with.
 ///
 /// Modules may have codes of their own: a constant of this type.
@@ -53,6 +55,7 @@ pub struct ApiError {
     code: ErrorCode,
     message: Cow<'static, str>,
     retry_after: Option<Duration>,
+    allowance: Option<Allowance>,
     source: Option<Source>,
 }
 
@@ -63,6 +66,7 @@ impl ApiError {
             code,
             message: message.into(),
             retry_after: None,
+            allowance: None,
             source: None,
         }
     }
@@ -118,6 +122,13 @@ impl ApiError {
         self
     }
 
+    /// Adds the limit that refused, for the `RateLimit` headers of the answer.
+    #[must_use]
+    pub fn with_allowance(mut self, allowance: Allowance) -> Self {
+        self.allowance = Some(allowance);
+        self
+    }
+
     /// The outside: its code.
     pub fn code(&self) -> ErrorCode {
         self.code
@@ -131,6 +142,11 @@ impl ApiError {
     /// When to come back.
     pub fn wait(&self) -> Option<Duration> {
         self.retry_after
+    }
+
+    /// The limit that refused.
+    pub fn allowance(&self) -> Option<Allowance> {
+        self.allowance
     }
 
     /// The inside, for the log.

@@ -1,25 +1,17 @@
 //! Requests and answers: what the host tells a handler about a request, checked JSON bodies, raw ones, and JSON written once.
 
 mod raw_body;
+mod reason;
+mod shape;
 
-use std::{
-    any::TypeId,
-    collections::BTreeMap,
-    fmt,
-    marker::PhantomData,
-    net::IpAddr,
-    sync::{Arc, RwLock},
-};
+use std::{fmt, marker::PhantomData, net::IpAddr, sync::Arc};
 
 use bytes::Bytes;
 use poem::{FromRequest, IntoResponse, Request, RequestBody, Response, Result, http::header};
 use poem_openapi::{
     ApiExtractor, ApiExtractorType, ApiResponse, ExtractParamOptions,
     payload::{Json, Payload},
-    registry::{
-        MetaMediaType, MetaRequest, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef,
-        Registry,
-    },
+    registry::{MetaMediaType, MetaRequest, MetaResponse, MetaResponses, Registry},
     types::{ParseFromJSON, Type},
 };
 use serde::{
@@ -29,7 +21,11 @@ use serde::{
 use serde_json::{Map, Value};
 use validator::Validate;
 
-pub use self::raw_body::{BodyLimit, RawBody, body_broken_off, payload_too_large};
+use self::shape::Shape;
+pub use self::{
+    raw_body::{BodyLimit, RawBody, body_broken_off, payload_too_large},
+    reason::plain_reason,
+};
 use crate::{
     config::complaints,
     error::{ApiError, ErrorCode},
@@ -114,8 +110,8 @@ impl<T: ParseFromJSON + Validate + 'static> Valid<T> {
         if let Some(complaint) = Shape::of::<T>().complaint(&value) {
             return Err(invalid(complaint));
         }
-        let parsed =
-            T::parse_from_json(Some(value)).map_err(|error| invalid(error.into_message()))?;
+        let parsed = T::parse_from_json(Some(value))
+            .map_err(|error| invalid(plain_reason(error.message())))?;
         parsed.validate().map_err(|errors| {
             let all: Vec<String> = complaints(&errors)
                 .into_iter()
@@ -208,106 +204,6 @@ impl<'de> Visitor<'de> for StrictValue {
             map.insert(key, entries.next_value_seed(StrictValue)?);
         }
         Ok(map.into())
-    }
-}
-
-/// The schema of a type with all that it refers to: made once for each type that is taken as a body.
-struct Shape {
-    root: MetaSchemaRef,
-    registry: Registry,
-}
-
-impl Shape {
-    fn of<T: Type + 'static>() -> Arc<Self> {
-        static SHAPES: RwLock<BTreeMap<TypeId, Arc<Shape>>> = RwLock::new(BTreeMap::new());
-        let id = TypeId::of::<T>();
-        let known = SHAPES
-            .read()
-            .unwrap_or_else(|e| e.into_inner())
-            .get(&id)
-            .cloned();
-        known.unwrap_or_else(|| {
-            let mut registry = Registry::new();
-            T::register(&mut registry);
-            let shape = Arc::new(Self {
-                root: T::schema_ref(),
-                registry,
-            });
-            let mut shapes = SHAPES.write().unwrap_or_else(|e| e.into_inner());
-            shapes.entry(id).or_insert(shape).clone()
-        })
-    }
-
-    /// Says what the framework does not: which field is missing or unknown, and that a number is no text (it takes `7` for `"7"`).
-    fn complaint(&self, value: &Value) -> Option<String> {
-        if !value.is_object() {
-            return Some("the body must be a JSON object".to_string());
-        }
-        self.mismatch("", value, &self.root)
-    }
-
-    fn schema<'a>(&'a self, reference: &'a MetaSchemaRef) -> Option<&'a MetaSchema> {
-        match reference {
-            MetaSchemaRef::Inline(schema) => Some(schema),
-            MetaSchemaRef::Reference(name) => self.registry.schemas.get(name),
-        }
-    }
-
-    fn mismatch(&self, path: &str, value: &Value, reference: &MetaSchemaRef) -> Option<String> {
-        let schema = self.schema(reference)?;
-        match (schema.ty, value) {
-            ("string", Value::Number(_) | Value::Bool(_) | Value::Array(_) | Value::Object(_)) => {
-                Some(format!("{path}: must be a string"))
-            }
-            ("array", Value::Array(items)) => {
-                let item_schema = schema.items.as_deref()?;
-                items.iter().enumerate().find_map(|(index, item)| {
-                    self.mismatch(&format!("{path}[{index}]"), item, item_schema)
-                })
-            }
-            ("object", Value::Object(object)) => self.object_mismatch(path, object, schema),
-            _ => None,
-        }
-    }
-
-    fn object_mismatch(
-        &self,
-        path: &str,
-        object: &Map<String, Value>,
-        schema: &MetaSchema,
-    ) -> Option<String> {
-        let at = |field: &str| match path {
-            "" => field.to_string(),
-            path => format!("{path}.{field}"),
-        };
-        let missing: Vec<String> = schema
-            .required
-            .iter()
-            .filter(|field| object.get(**field).is_none_or(Value::is_null))
-            .map(|field| at(field))
-            .collect();
-        if !missing.is_empty() {
-            return Some(format!("{}: required, but missing", missing.join(", ")));
-        }
-        let property = |field: &str| schema.properties.iter().find(|(name, _)| *name == field);
-        let unknown: Vec<String> = object
-            .keys()
-            .filter(|field| property(field).is_none())
-            .map(|field| at(field))
-            .collect();
-        if !unknown.is_empty() && !schema.properties.is_empty() {
-            let mut known: Vec<&str> = schema.properties.iter().map(|(name, _)| *name).collect();
-            known.sort_unstable();
-            return Some(format!(
-                "{}: unknown; the fields here are {}",
-                unknown.join(", "),
-                known.join(", ")
-            ));
-        }
-        object.iter().find_map(|(field, value)| {
-            let (_, reference) = property(field)?;
-            self.mismatch(&at(field), value, reference)
-        })
     }
 }
 

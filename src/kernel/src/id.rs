@@ -19,8 +19,11 @@ impl std::fmt::Display for InvalidId {
 
 impl std::error::Error for InvalidId {}
 
+/// The format of ids in schemas.
+pub(crate) const FORMAT: &str = "ulid";
+
 /// Reads 26 upper-case Crockford characters; the first is 0 to 7, so that the value fits 128 bits.
-fn parse(text: &str) -> Result<Ulid, InvalidId> {
+pub(crate) fn parse(text: &str) -> Result<Ulid, InvalidId> {
     let canonical = text.len() == 26
         && text.bytes().next().is_some_and(|b| b <= b'7')
         && text
@@ -106,7 +109,7 @@ macro_rules! ids {
             }
 
             fn schema_ref() -> poem_openapi::registry::MetaSchemaRef {
-                let mut schema = poem_openapi::registry::MetaSchema::new_with_format("string", "ulid");
+                let mut schema = poem_openapi::registry::MetaSchema::new_with_format("string", FORMAT);
                 schema.pattern = Some("^[0-7][0-9A-HJKMNP-TV-Z]{25}$".to_string());
                 poem_openapi::registry::MetaSchemaRef::Inline(Box::new(schema))
             }

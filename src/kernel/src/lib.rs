@@ -13,6 +13,7 @@ pub mod error;
 pub mod gateway;
 pub mod http;
 pub mod id;
+pub mod kept;
 pub mod limits;
 pub mod log;
 pub mod markdown;
@@ -22,6 +23,7 @@ pub mod ports;
 pub mod scope;
 pub mod service;
 pub mod text;
+pub mod turns;
 
 pub use caller::Caller;
 pub use error::{ApiError, ErrorCode};

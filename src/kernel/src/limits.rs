@@ -31,6 +31,8 @@ pub fn limit_key(ip: IpAddr) -> IpAddr {
 /// What a key has left, for the `RateLimit` headers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Allowance {
+    /// Which limit it is, by its name in the headers.
+    pub policy: &'static str,
     /// How many per window.
     pub quota: u32,
     /// The window: 60 or 3600 seconds.
@@ -41,8 +43,12 @@ pub struct Allowance {
     pub wait_secs: u64,
 }
 
+/// The name of a limit that nobody has named: it counts the operation that was asked for.
+const OPERATION: &str = "operation";
+
 /// One limit for many keys: addresses, users, or pairs of them.
 pub struct RateLimit<K: Hash + Eq + Clone> {
+    policy: &'static str,
     quota: NonZeroU32,
     window: Window,
     limiter: RateLimiter<K, DashMapStateStore<K>, DefaultClock, StateInformationMiddleware>,
@@ -72,6 +78,12 @@ impl Window {
     }
 }
 
+/// A wait as headers tell it: never too short, and at least one second.
+pub fn whole_secs(wait: Duration) -> u64 {
+    let secs = wait.as_millis().div_ceil(1_000).max(1);
+    u64::try_from(secs).unwrap_or(u64::MAX)
+}
+
 /// Keys that have recovered are forgotten once in so many checks.
 const CHECKS_BETWEEN_SWEEPS: u32 = 16_384;
 
@@ -93,6 +105,7 @@ impl<K: Hash + Eq + Clone> RateLimit<K> {
             Window::Hour => Quota::per_hour(quota),
         };
         Self {
+            policy: OPERATION,
             quota,
             window,
             limiter: RateLimiter::dashmap(rate).with_middleware(),
@@ -100,29 +113,14 @@ impl<K: Hash + Eq + Clone> RateLimit<K> {
         }
     }
 
-    /// Takes one for `key`.
-    ///
-    /// # Errors
-    /// The time until there is one again.
-    pub fn take(&self, key: &K) -> Result<Allowance, Duration> {
-        if self.checks.fetch_add(1, Ordering::Relaxed) % CHECKS_BETWEEN_SWEEPS
-            == CHECKS_BETWEEN_SWEEPS - 1
-        {
-            self.limiter.retain_recent();
-            self.limiter.shrink_to_fit();
-        }
-        match self.limiter.check_key(key) {
-            Ok(state) => Ok(Allowance {
-                quota: self.quota.get(),
-                window_secs: self.window.secs(),
-                remaining: state.remaining_burst_capacity(),
-                wait_secs: self.window.secs().div_ceil(u64::from(self.quota.get())),
-            }),
-            Err(until) => Err(until.wait_time_from(DefaultClock::default().now())),
-        }
+    /// Names the limit in the `RateLimit` headers; without it, it is the operation's.
+    #[must_use]
+    pub fn named(mut self, policy: &'static str) -> Self {
+        self.policy = policy;
+        self
     }
 
-    /// Takes one for `key`, or answers 429 with `Retry-After`.
+    /// Takes one for `key`, or answers 429 with `Retry-After` and this limit in its headers.
     ///
     /// # Errors
     /// 429 `rate_limited`.
@@ -133,7 +131,35 @@ impl<K: Hash + Eq + Clone> RateLimit<K> {
                 format!("at most {} of these {}", self.quota, self.window.name()),
             )
             .retry_after(wait)
+            .with_allowance(self.allowance(0, whole_secs(wait)))
         })
+    }
+
+    /// Takes one for `key`, or answers the time until there is one again.
+    fn take(&self, key: &K) -> Result<Allowance, Duration> {
+        if self.checks.fetch_add(1, Ordering::Relaxed) % CHECKS_BETWEEN_SWEEPS
+            == CHECKS_BETWEEN_SWEEPS - 1
+        {
+            self.limiter.retain_recent();
+            self.limiter.shrink_to_fit();
+        }
+        match self.limiter.check_key(key) {
+            Ok(state) => {
+                let next = self.window.secs().div_ceil(u64::from(self.quota.get()));
+                Ok(self.allowance(state.remaining_burst_capacity(), next))
+            }
+            Err(until) => Err(until.wait_time_from(DefaultClock::default().now())),
+        }
+    }
+
+    fn allowance(&self, remaining: u32, wait_secs: u64) -> Allowance {
+        Allowance {
+            policy: self.policy,
+            quota: self.quota.get(),
+            window_secs: self.window.secs(),
+            remaining,
+            wait_secs,
+        }
     }
 
     /// How many per window.
@@ -168,6 +194,7 @@ mod tests {
             "one more every 10 ms, not after a minute"
         );
     }
+
     #[test]
     fn what_is_counted_by_the_hour_comes_back_by_the_hour() {
         let limit = RateLimit::per_hour(2);
@@ -176,5 +203,11 @@ mod tests {
         assert_eq!(refused.message(), "at most 2 of these an hour");
         let wait = refused.wait().expect("says when to come back");
         assert!(wait > Duration::from_secs(1_700), "{wait:?}");
+        let told = refused.allowance().expect("says which limit it is");
+        assert_eq!(
+            (told.policy, told.quota, told.window_secs, told.remaining),
+            ("operation", 2, 3_600, 0)
+        );
+        assert_eq!(told.wait_secs, whole_secs(wait));
     }
 }

@@ -9,6 +9,8 @@
 //!
 //! Facts that are of the moment only (presence, typing) do not belong here; see [`crate::gateway`].
 
+mod single_change;
+
 use std::{
     any::{Any, TypeId},
     fmt,
@@ -21,6 +23,7 @@ use std::{
 use serde::Serialize;
 use tokio::sync::oneshot;
 
+pub use self::single_change::{SingleChange, Stop};
 use crate::{
     db::WriteTx,
     error::ApiError,
@@ -232,7 +235,8 @@ impl<T> Applied<T> {
 /// each is tried by itself. It must therefore do nothing but work on `tx`; what belongs into memory is done in
 /// [`Change::committed`]. It should be quick: changes of all streams share the way to the database. A refusal that is to be
 /// expected (over a limit, not allowed any more) is better made an [`Change::Output`] that says so, with no events: an error makes the
-/// whole batch run again one by one, which somebody who keeps asking could use against everybody.
+/// whole batch run again one by one, which somebody who keeps asking could use against everybody. [`SingleChange`] sees to that, for all
+/// changes that gain nothing from being written many at once.
 #[async_trait::async_trait]
 pub trait Change: Send + Sync + Sized + 'static {
     /// What the caller gets.
@@ -241,8 +245,8 @@ pub trait Change: Send + Sync + Sized + 'static {
     /// How many changes of this kind one call of `apply` takes at most. Raise it where many can be written by one statement.
     const BATCH: usize = 1;
 
-    /// Whether the transaction is committed right after a change of this kind. What comes after it in the queue then finds in memory
-    /// what [`Change::committed`] made of it, and is judged by that: for changes that take rights away.
+    /// Whether a change of this kind has a transaction of its own. It finds in memory what [`Change::committed`] made of everything before
+    /// it in the queue, and what comes after it finds what it made itself, and is judged by that: for changes that take rights away.
     const BARRIER: bool = false;
 
     /// Makes the changes of `batch` (1 to [`Change::BATCH`], oldest first), answering for each, in the same order.

@@ -23,7 +23,8 @@
 //! changed, the swap comes first: new requests do not reach the old instance any more. Requests that are under way finish.
 //! Then [`Scope::cancelled`] resolves, the tasks get the drain time to put things in order, what is left is aborted, and
 //! the instance is dropped. Its tables and data stay; they survive being switched off, a `kill -9` at any of these points
-//! included. Nothing else survives: an instance must be able to start from the database alone.
+//! included. Nothing else survives a restart: an instance must be able to start from the database alone. What one instance
+//! leaves in [`Kept`], such as counts of failures, the next one finds if it comes up in the same process.
 
 use std::{collections::HashMap, error::Error, future::Future, path::PathBuf, sync::Arc};
 
@@ -40,8 +41,9 @@ use crate::{
     error::ApiError,
     gateway::{Audience, Command, CommandFn, Gateway, TypedCommand},
     id::Ids,
+    kept::Kept,
     log::{BoxFuture, EventLog},
-    operator::{self, OperatorCommand},
+    operator::{self, Asked, OperatorCommand},
     scope::Scope,
     service::{CurrentServices, Many, Optional, Port, PortKey, Provided, Required, ServiceTable},
 };
@@ -151,6 +153,8 @@ pub struct Host {
     pub clock: Clock,
     /// New ids; they grow.
     pub ids: Arc<Ids>,
+    /// What instances keep for those that come after them.
+    pub kept: Kept,
     /// The data folder; a module that needs files takes a folder of its own name in it.
     pub data_dir: PathBuf,
 }
@@ -293,7 +297,7 @@ impl<A: OpenApi> Instance<A> {
         self
     }
 
-    /// Carries out a command of the operator: `run` is an `async fn(Arc<S>, T) -> Result<R, ApiError>`; `T`, what is asked,
+    /// Carries out a command of the operator: `run` is an `async fn(Arc<S>, Asked<T>) -> Result<R, ApiError>`; `T`, what is asked,
     /// derives `Deserialize` with `deny_unknown_fields`, and `R`, the answer, `Serialize`.
     #[must_use]
     pub fn operator_command<S, T, R, F, Fut>(
@@ -306,7 +310,7 @@ impl<A: OpenApi> Instance<A> {
         S: Send + Sync + 'static,
         T: DeserializeOwned + Send + 'static,
         R: Serialize + Send + 'static,
-        F: Fn(Arc<S>, T) -> Fut + Send + Sync + 'static,
+        F: Fn(Arc<S>, Asked<T>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<R, ApiError>> + Send + 'static,
     {
         let command = operator::typed(state, run);

@@ -6,6 +6,6 @@ mod blobs;
 mod friends;
 
 pub use accounts::{Account, Accounts};
-pub use authenticator::Authenticator;
+pub use authenticator::{Authenticator, TokenKeyId};
 pub use blobs::{Blob, Blobs, NewBlob};
 pub use friends::Friends;

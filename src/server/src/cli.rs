@@ -18,13 +18,18 @@ of reach · 70 fault of the program · 73 data folder or address not usable · 7
 writable · 75 stopped, but not within the grace time · 78 \
 configuration";
 
+/// How to print stands below what to do.
+const JSON: usize = 99;
+/// Options that every command takes stand below its own.
+const GLOBAL: usize = 100;
+
 #[derive(Debug, Args)]
 pub(crate) struct SourceArguments {
     /// The configuration file (default: FILAMENT_CONFIG, or filament.toml in the current folder)
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", display_order = GLOBAL)]
     pub(crate) config: Option<PathBuf>,
     /// The profile (default: FILAMENT_PROFILE, or dev)
-    #[arg(long, global = true, value_enum)]
+    #[arg(long, global = true, value_enum, display_order = GLOBAL)]
     pub(crate) profile: Option<ProfileArgument>,
 }
 
@@ -50,7 +55,7 @@ pub(crate) enum Command {
     /// Make the running server read its configuration; prints the plan and waits until it is carried out or refused
     Reload {
         /// Print JSON
-        #[arg(long)]
+        #[arg(long, display_order = JSON)]
         json: bool,
     },
     /// Check or explain the configuration
@@ -59,7 +64,7 @@ pub(crate) enum Command {
     /// The state of the modules of the running server, or the catalogue when none runs
     Modules {
         /// Print JSON
-        #[arg(long, global = true)]
+        #[arg(long, global = true, display_order = JSON)]
         json: bool,
         #[command(subcommand)]
         command: Option<ModulesCommand>,
@@ -78,9 +83,23 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Option<MigrateCommand>,
         /// Print JSON
-        #[arg(long, global = true)]
+        #[arg(long, global = true, display_order = JSON)]
         json: bool,
     },
+}
+
+impl Command {
+    /// Whether programs read what is printed.
+    pub(crate) fn json(&self) -> bool {
+        match self {
+            Self::Reload { json }
+            | Self::Config(ConfigCommand::Check { json } | ConfigCommand::Explain { json, .. })
+            | Self::Modules { json, .. }
+            | Self::Admin(AdminCommand::User { json, .. })
+            | Self::Migrate { json, .. } => *json,
+            Self::Serve | Self::Config(ConfigCommand::Example) | Self::Openapi { .. } => false,
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -88,7 +107,7 @@ pub(crate) enum ConfigCommand {
     /// Report every problem of the configuration at once
     Check {
         /// Print JSON
-        #[arg(long)]
+        #[arg(long, display_order = JSON)]
         json: bool,
     },
     /// Show values, where they come from and what they mean; secrets stay hidden
@@ -96,7 +115,7 @@ pub(crate) enum ConfigCommand {
         /// A key or a section (default: everything)
         key: Option<String>,
         /// Print JSON
-        #[arg(long)]
+        #[arg(long, display_order = JSON)]
         json: bool,
     },
     /// Print a configuration file with every key, its documentation and its default
@@ -117,7 +136,7 @@ pub(crate) enum AdminCommand {
     /// Accounts and their sessions
     User {
         /// Print JSON
-        #[arg(long, global = true)]
+        #[arg(long, global = true, display_order = JSON)]
         json: bool,
         #[command(subcommand)]
         command: UserCommand,
@@ -172,7 +191,7 @@ pub(crate) enum UserCommand {
 /// A password is never an argument: arguments are seen by everybody on the machine and kept by shells.
 #[derive(Debug, Args)]
 pub(crate) struct PasswordArgument {
-    /// Read the password from standard input, up to the first line's end
+    /// Read the password from standard input, up to the first line's end; a terminal does not show it
     #[arg(long)]
     pub(crate) password_stdin: bool,
 }

@@ -8,9 +8,11 @@ mod openapi;
 mod reload;
 mod serve;
 
+use std::{io, path::Path};
+
 use filament_host::{
-    admin::Ask,
-    config::{Inputs, Loaded},
+    admin::{self as door, Ask},
+    config::Inputs,
     server::Product,
 };
 use serde_json::Value;
@@ -21,6 +23,7 @@ use crate::{
         SourceArguments,
     },
     exit::Exit,
+    failure::Failure,
     output,
 };
 
@@ -28,7 +31,16 @@ use crate::{
 pub(crate) async fn run(arguments: Arguments, product: Product) -> Exit {
     let SourceArguments { config, profile } = arguments.source;
     let inputs = Inputs::from_process(config, profile.map(Into::into));
-    match arguments.command.unwrap_or(Command::Serve) {
+    let command = arguments.command.unwrap_or(Command::Serve);
+    let json = command.json();
+    match carry_out(command, product, inputs).await {
+        Ok(()) => Exit::Ok,
+        Err(failure) => failure.tell(json),
+    }
+}
+
+async fn carry_out(command: Command, product: Product, inputs: Inputs) -> Result<(), Failure> {
+    match command {
         Command::Serve => serve::serve(product, inputs).await,
         Command::Reload { json } => reload::reload(&product, &inputs, json).await,
         Command::Config(ConfigCommand::Check { json }) => config::check(&product, &inputs, json),
@@ -40,7 +52,7 @@ pub(crate) async fn run(arguments: Arguments, product: Product) -> Exit {
                 &product.catalogue.sections(),
                 &product.catalogue.ids(),
             ));
-            Exit::Ok
+            Ok(())
         }
         Command::Modules {
             json,
@@ -66,37 +78,45 @@ pub(crate) async fn run(arguments: Arguments, product: Product) -> Exit {
     }
 }
 
-fn load(product: &Product, inputs: &Inputs) -> Result<Loaded, Exit> {
-    product.load(inputs).map_err(|problems| {
-        output::complain(&problems);
-        Exit::Config
+/// Asks the running server of a data folder; `None` when none runs there.
+async fn ask(data_dir: &Path, what: &Ask) -> Result<Option<Value>, Failure> {
+    let socket = door::socket_path(data_dir);
+    door::ask(&socket, what).await.map_err(|error| {
+        let advice = match error.kind() {
+            io::ErrorKind::PermissionDenied => "; run it as the server's user",
+            _ => "",
+        };
+        let socket = absolute(&socket);
+        Failure::new(
+            Exit::Unavailable,
+            format!("the running server did not answer at {socket}: {error}{advice}"),
+        )
     })
 }
 
-/// Asks the running server of this configuration's data folder.
-async fn ask(product: &Product, inputs: &Inputs, what: &Ask) -> Result<Option<Value>, Exit> {
-    // A configuration that the running server would refuse must not keep an operator from asking it: the data folder is
-    // taken from the environment and the file as far as they can be read.
-    let socket = match product.load(inputs) {
-        Ok(loaded) => loaded.host.socket_path(),
-        Err(_) => inputs.socket_path(),
-    };
-    filament_host::admin::ask(&socket, what)
-        .await
-        .map_err(|error| {
-            output::complain(format!(
-                "the running server did not answer at {}: {error}",
-                socket.display()
-            ));
-            Exit::Unavailable
-        })
-}
-
-/// The same for what only a running server can answer.
-async fn ask_running(product: &Product, inputs: &Inputs, what: &Ask) -> Result<Value, Exit> {
-    let answer = ask(product, inputs, what).await?;
+/// The same for what only a running server can answer. A configuration that the server would refuse does not keep an operator from
+/// asking it, as long as there is no doubt about which server is meant.
+async fn ask_running(product: &Product, inputs: &Inputs, what: &Ask) -> Result<Value, Failure> {
+    let data_dir = product.data_dir(inputs)?;
+    let answer = ask(&data_dir, what).await?;
     answer.ok_or_else(|| {
-        output::complain("no server runs on this data folder");
-        Exit::Unavailable
+        let nobody = no_server(&data_dir);
+        Failure::new(
+            Exit::Unavailable,
+            format!("{nobody}; use --config, or run it where the server was started"),
+        )
     })
+}
+
+fn no_server(data_dir: &Path) -> String {
+    format!(
+        "no server runs on the data folder {} (data.dir)",
+        absolute(data_dir)
+    )
+}
+
+/// A path as it is found from everywhere.
+fn absolute(path: &Path) -> String {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    absolute.display().to_string()
 }

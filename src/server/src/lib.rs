@@ -19,8 +19,10 @@
 mod cli;
 mod commands;
 mod exit;
+mod failure;
 mod modules;
 mod output;
+mod password;
 mod schema;
 mod table;
 
@@ -81,10 +83,13 @@ pub fn main_with(modules: Vec<Box<dyn AnyModule>>, schema: impl Schema) -> ExitC
             let exit = runtime.block_on(commands::run(arguments, product));
             // What still blocks (a hash under way) is not worth waiting for.
             runtime.shutdown_background();
-            match exit {
-                Exit::Ok if output::failed() => Exit::Output.into(),
-                exit => exit.into(),
+            if let Some(error) = output::failure() {
+                output::complain(format!("standard output cannot be written: {error}"));
+                if exit == Exit::Ok {
+                    return Exit::Output.into();
+                }
             }
+            exit.into()
         }
         Err(error) => {
             output::complain(format!("the runtime cannot be started: {error}"));

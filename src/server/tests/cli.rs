@@ -1,9 +1,17 @@
 //! The command line by itself: what needs no running server.
 
 use std::{
+    fs::File,
+    io::{BufRead, BufReader, Read, Write},
     path::Path,
     process::{Child, Command, Output, Stdio},
 };
+
+use rustix::{
+    pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
+    termios::{LocalModes, tcgetattr},
+};
+use serde_json::Value;
 
 /// The binary in `folder`, without the variables of whoever runs the tests.
 fn filament_command(folder: &Path, arguments: &[&str]) -> Command {
@@ -48,6 +56,16 @@ fn a_wrong_command_line_is_told_so_with_code_64() {
 }
 
 #[test]
+fn a_command_names_its_own_options_before_those_of_all() {
+    let help = filament(&["admin", "user", "sessions", "--help"]);
+    let help = text(&help.stdout);
+    let options = ["--end ", "--end-all", "--json", "--config", "--profile"];
+    let places: Vec<_> = options.iter().map(|option| help.find(option)).collect();
+    assert!(places.iter().all(Option::is_some), "{help}");
+    assert!(places.is_sorted(), "{help}");
+}
+
+#[test]
 fn the_document_of_any_legal_set_of_modules_needs_no_database() {
     let all = filament(&["openapi"]);
     assert_eq!(all.status.code(), Some(0), "{}", text(&all.stderr));
@@ -73,7 +91,7 @@ fn the_document_of_any_legal_set_of_modules_needs_no_database() {
 #[test]
 fn without_a_server_the_catalogue_is_shown_and_a_reload_says_that_there_is_none() {
     let modules = filament(&["modules", "--json"]);
-    let modules: serde_json::Value = serde_json::from_slice(&modules.stdout).expect("JSON");
+    let modules: Value = serde_json::from_slice(&modules.stdout).expect("JSON");
     assert_eq!(modules["running"], false);
     assert_eq!(modules["catalogue"][0]["id"], "auth");
     assert_eq!(filament(&["reload"]).status.code(), Some(69));
@@ -81,6 +99,154 @@ fn without_a_server_the_catalogue_is_shown_and_a_reload_says_that_there_is_none(
         filament(&["modules", "why", "nothing"]).status.code(),
         Some(1)
     );
+    let why = text(&filament(&["modules", "why", "social"]).stdout);
+    assert!(why.contains("  requires accounts from auth\n"), "{why}");
+}
+
+#[test]
+fn whoever_asks_a_server_is_told_which_folder_it_was_looked_for_in() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let reload = filament_in(folder.path(), &["reload"]);
+    let data_dir = folder.path().canonicalize().expect("a folder").join("data");
+    assert_eq!(
+        text(&reload.stderr),
+        format!(
+            "no server runs on the data folder {} (data.dir); use --config, or run it where the server was started\n",
+            data_dir.display()
+        )
+    );
+}
+
+#[test]
+fn a_server_is_not_asked_while_it_is_in_doubt_which() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let ask = |config: &str, variable: Option<&str>| {
+        let mut command = filament_command(folder.path(), &["modules", "--config", config]);
+        let output = command.envs(variable.map(|name| (name, "/srv/filament")));
+        let output = output.output().expect("the binary runs");
+        (output.status.code(), text(&output.stderr))
+    };
+    std::fs::write(
+        folder.path().join("good.toml"),
+        "[http]\nrequest_timeout_secs = 0\n",
+    )
+    .expect("a file");
+    std::fs::write(folder.path().join("broken.toml"), "[data\n").expect("a file");
+    let (code, said) = ask("good.toml", None);
+    assert_eq!(code, Some(0), "a bad value elsewhere is no doubt: {said}");
+    for (config, variable, problem) in [
+        ("goood.toml", None, "goood.toml does not exist"),
+        ("broken.toml", None, "not valid TOML"),
+        ("good.toml", Some("FILAMENT_DATA_DRI"), "FILAMENT_DATA_DRI"),
+    ] {
+        let (code, said) = ask(config, variable);
+        assert_eq!(code, Some(78), "{said}");
+        assert!(said.contains(problem), "{said}");
+    }
+}
+
+#[test]
+fn a_failure_is_json_where_that_was_asked_for() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (arguments, code) in [
+        (&["reload", "--json"][..], 69),
+        (&["admin", "user", "list", "--json"], 69),
+        (
+            &[
+                "admin",
+                "user",
+                "create",
+                "ada",
+                "--json",
+                "--password-stdin",
+            ],
+            1,
+        ),
+        (&["modules", "why", "nothing", "--json"], 1),
+        (&["config", "explain", "nothing", "--json"], 1),
+        (&["modules", "--json", "--config", "nowhere.toml"], 78),
+        (
+            &["config", "check", "--json", "--config", "nowhere.toml"],
+            78,
+        ),
+        (&["migrate", "--json", "--config", "nowhere.toml"], 78),
+    ] {
+        let output = filament_command(folder.path(), arguments)
+            .stdin(Stdio::null())
+            .output()
+            .expect("the binary runs");
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}");
+        let told: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        assert!(told["error"].is_string(), "{arguments:?}: {told}");
+    }
+}
+
+#[test]
+fn a_disk_without_room_for_what_is_printed_is_told_with_code_74() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let full = File::options()
+        .write(true)
+        .open("/dev/full")
+        .expect("Linux");
+    let output = filament_command(folder.path(), &["config", "example"])
+        .stdout(full)
+        .output()
+        .expect("the binary runs");
+    assert_eq!(output.status.code(), Some(74));
+    let said = text(&output.stderr);
+    assert!(
+        said.starts_with("standard output cannot be written: No space left"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_password_that_is_typed_is_not_shown_and_the_terminal_is_as_before() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
+    grantpt(&terminal)
+        .and_then(|()| unlockpt(&terminal))
+        .expect("ours");
+    let name = ptsname(&terminal, Vec::new()).expect("a name");
+    let open = || {
+        let mut options = File::options();
+        options.read(true).write(true);
+        options
+            .open(name.to_str().expect("ASCII"))
+            .expect("it opens")
+    };
+    let kept_open = open();
+    let arguments = ["admin", "user", "create", "ada", "--password-stdin"];
+    let mut process = filament_command(folder.path(), &arguments)
+        .stdin(open())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary runs");
+    let mut said = BufReader::new(process.stderr.take().expect("piped"));
+    let mut prompt = String::new();
+    said.read_line(&mut prompt).expect("a prompt");
+    assert!(prompt.starts_with("Password"), "{prompt}");
+    let mut terminal = File::from(terminal);
+    terminal
+        .write_all(b"correct horse battery\n")
+        .expect("typed");
+    let mut rest = String::new();
+    said.read_to_string(&mut rest).expect("the rest");
+    assert!(rest.contains("no server runs"), "{rest}");
+    assert_eq!(process.wait().expect("it ends").code(), Some(69));
+
+    let modes = tcgetattr(&kept_open).expect("a terminal").local_modes;
+    assert!(modes.contains(LocalModes::ECHO), "{modes:?}");
+    // What the terminal showed ends with what is shown of this.
+    (&kept_open).write_all(b"#").expect("shown");
+    let mut shown = Vec::new();
+    while shown.last() != Some(&b'#') {
+        let mut byte = [0];
+        terminal.read_exact(&mut byte).expect("shown");
+        shown.extend(byte);
+    }
+    assert!(!text(&shown).contains("horse"), "{}", text(&shown));
 }
 
 #[test]
@@ -102,7 +268,9 @@ fn accounts_are_looked_after_by_commands_that_need_a_running_server() {
     ] {
         let (code, said) = code(arguments);
         assert_eq!(code, Some(69), "{arguments:?}: {said}");
-        assert_eq!(said, "no server runs on this data folder\n");
+        let as_json = arguments.contains(&"--json");
+        let told = said.starts_with("no server runs on the data folder");
+        assert_eq!(told, !as_json, "{arguments:?}: {said}");
     }
     for arguments in [
         &["create"][..],

@@ -12,12 +12,13 @@ use filament_kernel::{
     id::UserId,
     log::{Applied, Change, EventLog, NewEvent, Stream},
     module::{Host, Stability, StartError},
+    operator::Asked,
     ports::Accounts,
     scope::Workers,
     service::{Port, PortKey},
     text,
 };
-use poem_openapi::{Enum, Object, OpenApi, payload::Json};
+use poem_openapi::{Enum, Object, OpenApi, Tags, payload::Json};
 use sea_orm::{ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, QueryOrder};
 use serde::{Deserialize, Serialize};
 use validator::Validate;
@@ -318,22 +319,29 @@ struct CountOf {
     user_id: UserId,
 }
 
-async fn note_count(keeper: Arc<Keeper>, of: CountOf) -> Result<u64, ApiError> {
-    keeper.count(of.user_id).await
+async fn note_count(keeper: Arc<Keeper>, asked: Asked<CountOf>) -> Result<u64, ApiError> {
+    keeper.count(asked.data.user_id).await
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Nothing {}
 
-async fn note_panic(_: Arc<Keeper>, _: Nothing) -> Result<(), ApiError> {
+async fn note_panic(_: Arc<Keeper>, _: Asked<Nothing>) -> Result<(), ApiError> {
     panic!("panics, as it was told")
+}
+
+/// The heading under which the document lists the routes.
+#[derive(Tags)]
+enum Tag {
+    /// What people want to remember.
+    Notes,
 }
 
 /// The routes.
 pub struct NotesApi(Arc<Keeper>);
 
-#[OpenApi]
+#[OpenApi(tag = "Tag::Notes")]
 impl NotesApi {
     /// Keep a note
     #[oai(path = "/notes", method = "post", operation_id = "note_create")]

@@ -13,7 +13,7 @@ use filament_kernel::{
     ports::{Blob, Blobs, NewBlob},
     service::PortKey,
 };
-use poem_openapi::{Object, OpenApi, payload::Json};
+use poem_openapi::{Object, OpenApi, Tags, payload::Json};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder,
     sea_query::Expr,
@@ -193,10 +193,17 @@ pub struct ShelfPage {
     blobs: Vec<ShelfBlob>,
 }
 
+/// The heading under which the document lists the routes.
+#[derive(Tags)]
+enum Tag {
+    /// What lies on the shelf.
+    Shelf,
+}
+
 /// The routes.
 pub struct ShelfApi(Arc<Boards>);
 
-#[OpenApi]
+#[OpenApi(tag = "Tag::Shelf")]
 impl ShelfApi {
     /// What the caller has on the shelf
     #[oai(path = "/shelf", method = "get", operation_id = "shelf_list")]

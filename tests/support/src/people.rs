@@ -105,6 +105,14 @@ pub struct Session {
     pub expires_in_secs: u64,
 }
 
+impl Session {
+    /// The id of the session, which its refresh token begins with.
+    pub fn id(&self) -> &str {
+        let parts = self.refresh_token.split_once('.');
+        parts.expect("an id and a secret").0
+    }
+}
+
 /// Somebody with an account, logged in. A person outlives restarts of the server, which keeps its address.
 pub struct Person {
     /// The username.

@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use filament_kernel::ApiError;
 use poem_openapi::{Enum, Object, OpenApi, payload::Json};
 
 use super::Tag;
@@ -17,8 +18,10 @@ enum Provider {
 #[derive(Object)]
 struct CaptchaShown {
     /// Null where there is none to solve.
+    #[oai(nullable)]
     provider: Option<Provider>,
-    /// What the provider's widget is shown with.
+    /// What the provider's widget is shown with; null where there is none.
+    #[oai(nullable)]
     site_key: Option<String>,
 }
 
@@ -35,14 +38,14 @@ impl CaptchaApi {
         operation_id = "captcha",
         tag = "Tag::Auth"
     )]
-    async fn captcha(&self) -> Json<CaptchaShown> {
+    async fn captcha(&self) -> Result<Json<CaptchaShown>, ApiError> {
         let site_key = self
             .0
             .as_ref()
             .map(|captcha| captcha.site_key().to_string());
-        Json(CaptchaShown {
+        Ok(Json(CaptchaShown {
             provider: site_key.as_ref().map(|_| Provider::Hcaptcha),
             site_key,
-        })
+        }))
     }
 }

@@ -5,18 +5,18 @@ use filament_kernel::{
     http::{Origin, Valid},
     limits::limit_key,
     module::Host,
-    text,
+    text::Text,
 };
 use poem_openapi::{Object, OpenApi, payload::Json};
-use validator::{Validate, ValidationError};
+use validator::Validate;
 
 use super::{Tag, session::Session};
 use crate::{
     captcha::Captcha,
     domain::{
         attempts::{Attempts, Verdict},
-        password::{self, Verified},
-        username::{self, Username},
+        password::{OfferedPassword, Verified},
+        username::{OfferedUsername, Username},
     },
     hasher::Hasher,
     sessions::{Proof, Sessions, Tokens},
@@ -28,18 +28,14 @@ use crate::{
 #[oai(deny_unknown_fields)]
 pub struct LoginRequest {
     /// The name, in any case; at most 32 characters.
-    #[validate(custom(function = "not_too_long"))]
-    username: String,
+    #[validate(custom(function = "Text::check"))]
+    username: Text<OfferedUsername>,
     /// At most 128 characters (UTF-16 code units).
-    #[validate(custom(function = "password::check_offered"))]
-    password: String,
+    #[validate(custom(function = "Text::check"))]
+    password: Text<OfferedPassword>,
     /// What the captcha of `GET /auth/captcha` gave; not looked at where that names none.
     #[validate(length(max = 8_192))]
     captcha_token: Option<String>,
-}
-
-fn not_too_long(name: &str) -> Result<(), ValidationError> {
-    text::between(name, 1, username::MAX)
 }
 
 /// How often a log-in starts over when the password's hash is replaced while it is verified. A hash is replaced once when its
@@ -58,10 +54,13 @@ pub struct Login {
 impl Login {
     /// Log in
     ///
-    /// Opens a session. A wrong password, a name that does not exist, a locked account and one that is switched off are answered with
-    /// the same 401 after the same time. Some wrong passwords in a row (5) lock an account for a while (30 seconds). An address from
-    /// which too many log-ins failed (30, with whatever names) gets 429 for as long. Where `GET /auth/captcha` names a captcha, it must
-    /// be solved: 403 `captcha_failed` if it was not.
+    /// Opens a session. Some wrong passwords in a row (5) lock an account for a while (30 seconds).
+    ///
+    /// - 401: The password is wrong, the name does not exist, or the account is locked or switched off: the same answer, after the same
+    ///   time, for all of these
+    /// - 403: `captcha_failed`: `GET /auth/captcha` names a captcha, and it was not solved
+    /// - 429: Too many requests, or too many log-ins from this address (30, with whatever names) failed of late; `Retry-After` says when
+    ///   to come back
     #[oai(
         path = "/auth/login",
         method = "post",
@@ -82,10 +81,10 @@ impl Login {
             .attempts
             .wait(limit_key(origin.client_ip), self.host.clock.now_ms())
         {
-            return Err(too_many(wait));
+            return Err(refused_address(&origin, wait));
         }
         if let Some(captcha) = &self.captcha {
-            captcha.check(captcha_token, origin.client_ip).await?;
+            captcha.check(captcha_token, &origin).await?;
         }
         let username = Username::parse(&username);
         for _ in 0..ROUNDS {
@@ -168,7 +167,7 @@ impl Login {
         metrics::counter!("filament_auth_logins_total", "outcome" => outcome).increment(1);
         match verdict {
             Verdict::Admitted => right.ok_or_else(ApiError::unauthenticated),
-            Verdict::TooMany(wait) => Err(too_many(wait)),
+            Verdict::TooMany(wait) => Err(refused_address(origin, wait)),
             Verdict::Refused {
                 locks_account,
                 locks_address,
@@ -193,7 +192,13 @@ impl Login {
 }
 
 /// 429 for an address from which too many log-ins failed.
-fn too_many(wait: Duration) -> ApiError {
+fn refused_address(origin: &Origin, wait: Duration) -> ApiError {
+    tracing::info!(
+        target: "filament::security",
+        request_id = %origin.request_id,
+        client_ip = %origin.client_ip,
+        "a log-in was refused: too many from this address have failed"
+    );
     ApiError::new(
         ErrorCode::RATE_LIMITED,
         "too many log-ins from this address have failed",

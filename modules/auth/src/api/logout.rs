@@ -27,8 +27,10 @@ pub struct Logout {
 impl Logout {
     /// Log out
     ///
-    /// Ends the session: its refresh token, its access tokens and its sockets, at once. A token that is not the newest of a live session is
-    /// answered with 401; one that was used before ends its session all the same, as it does at `POST /auth/refresh`.
+    /// Ends the session: its refresh token, its access tokens and its sockets, at once.
+    ///
+    /// - 401: The token is not the newest of a live session; one that was used before ends its session all the same, as it does at
+    ///   `POST /auth/refresh`
     #[oai(
         path = "/auth/logout",
         method = "post",

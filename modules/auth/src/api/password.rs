@@ -8,6 +8,7 @@ use filament_kernel::{
     http::{NoContent, Origin, Valid},
     id::UserId,
     module::Host,
+    text::Text,
 };
 use poem_openapi::{Object, OpenApi};
 use validator::Validate;
@@ -16,8 +17,8 @@ use super::Tag;
 use crate::{
     accounts::Accounts,
     domain::{
-        lockout::{Judgement, Lockout},
-        password::{self, Verified},
+        lockout::{Judgement, Lockout, Rule},
+        password::{NewPassword, OfferedPassword, Verified},
     },
     hasher::Hasher,
     store,
@@ -28,11 +29,11 @@ use crate::{
 #[oai(deny_unknown_fields)]
 pub struct PasswordRequest {
     /// At most 128 characters (UTF-16 code units).
-    #[validate(custom(function = "password::check_offered"))]
-    current_password: String,
+    #[validate(custom(function = "Text::check"))]
+    current_password: Text<OfferedPassword>,
     /// 12 to 128 characters (UTF-16 code units).
-    #[validate(custom(function = "password::check_new"))]
-    new_password: String,
+    #[validate(custom(function = "Text::check"))]
+    new_password: Text<NewPassword>,
 }
 
 pub struct PasswordApi {
@@ -41,15 +42,24 @@ pub struct PasswordApi {
     pub(crate) accounts: Arc<Accounts>,
     /// Counts wrong passwords here apart from those at log-in: who has stolen an access token can neither guess without end nor lock the
     /// owner out.
-    pub(crate) lockout: Mutex<Lockout<UserId>>,
+    pub(crate) failures: Arc<PasswordFailures>,
+    pub(crate) rule: Rule,
 }
+
+/// The accounts whose current password was wrong of late. Outlives whoever judges by it, or a reload would forgive everybody.
+#[derive(Default)]
+pub(crate) struct PasswordFailures(Mutex<Lockout<UserId>>);
 
 #[OpenApi]
 impl PasswordApi {
     /// Change one's password
     ///
-    /// Needs the current one (401 if it is wrong), and ends all of one's other sessions. Some wrong ones in a row (5) are answered with 429
-    /// for a while (30 seconds); logging in goes on as before.
+    /// Needs the current one, and ends all of one's other sessions.
+    ///
+    /// - 400: The request is not valid, or the new password is the current one; the message names the field and its bound
+    /// - 401: The current password is wrong, or there is no valid access token
+    /// - 429: Too many requests, or the current password was wrong too often in a row (5): for a while (30 seconds), while logging in goes on
+    ///   as before; `Retry-After` says when to come back
     #[oai(
         path = "/auth/password",
         method = "post",
@@ -66,8 +76,16 @@ impl PasswordApi {
             current_password,
             new_password,
         } = body.0;
-        let verified = self.verify(caller, current_password, &origin).await?;
-        let new_hash = self.hasher.hash(new_password).await?;
+        if *new_password == *current_password {
+            return Err(ApiError::invalid(
+                "new_password",
+                "must not be the current password",
+            ));
+        }
+        let verified = self
+            .verify(caller, current_password.into(), &origin)
+            .await?;
+        let new_hash = self.hasher.hash(new_password.into()).await?;
         self.accounts
             .change_password(caller, verified, new_hash, origin)
             .await?;
@@ -84,7 +102,7 @@ impl PasswordApi {
         origin: &Origin,
     ) -> Result<String, ApiError> {
         let user_id = caller.user_id;
-        self.not_locked(user_id)?;
+        self.not_locked(caller, origin)?;
         let stored = store::users::password_hash(self.host.db.read(), user_id)
             .await?
             .ok_or_else(ApiError::unauthenticated)?;
@@ -92,39 +110,51 @@ impl PasswordApi {
         let right = matches!(verified, Verified::Right { .. });
         // Judged after hashing, one at a time: guesses side by side are no more than guesses in a row.
         let now_ms = self.host.clock.now_ms();
-        {
+        let judgement = {
             let mut lockout = self.lockout();
-            if let Some(wait) = lockout.locked_for(&user_id, now_ms) {
-                return Err(too_many(wait));
+            match lockout.locked_for(&user_id, now_ms) {
+                Some(wait) => Err(wait),
+                None => Ok(lockout.judge(self.rule, &user_id, right, now_ms)),
             }
-            if lockout.judge(&user_id, right, now_ms) == Judgement::Admitted {
-                return Ok(stored);
+        };
+        match judgement {
+            Ok(Judgement::Admitted) => Ok(stored),
+            Ok(refused) => {
+                log_refusal(caller, origin, refused == Judgement::RefusedAndLocked);
+                Err(ApiError::unauthenticated())
             }
+            Err(wait) => Err(too_many(caller, origin, wait)),
         }
-        tracing::info!(
-            target: "filament::security",
-            request_id = %origin.request_id,
-            client_ip = %origin.client_ip,
-            %user_id,
-            session_id = %caller.session_id,
-            "a change of password was refused"
-        );
-        Err(ApiError::unauthenticated())
     }
 
-    fn not_locked(&self, user_id: UserId) -> Result<(), ApiError> {
+    fn not_locked(&self, caller: Caller, origin: &Origin) -> Result<(), ApiError> {
         let now_ms = self.host.clock.now_ms();
-        let wait = self.lockout().locked_for(&user_id, now_ms);
-        wait.map_or(Ok(()), |wait| Err(too_many(wait)))
+        let wait = self.lockout().locked_for(&caller.user_id, now_ms);
+        wait.map_or(Ok(()), |wait| Err(too_many(caller, origin, wait)))
     }
 
     fn lockout(&self) -> MutexGuard<'_, Lockout<UserId>> {
-        self.lockout.lock().unwrap_or_else(PoisonError::into_inner)
+        let lockout = self.failures.0.lock();
+        lockout.unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+/// Tells the security log of a change that was refused, and whether the account has to wait for the next.
+fn log_refusal(caller: Caller, origin: &Origin, locks_account: bool) {
+    tracing::info!(
+        target: "filament::security",
+        request_id = %origin.request_id,
+        client_ip = %origin.client_ip,
+        user_id = %caller.user_id,
+        session_id = %caller.session_id,
+        locks_account,
+        "a change of password was refused"
+    );
+}
+
 /// 429 for an account whose current password was wrong too often.
-fn too_many(wait: Duration) -> ApiError {
+fn too_many(caller: Caller, origin: &Origin, wait: Duration) -> ApiError {
+    log_refusal(caller, origin, false);
     ApiError::new(
         ErrorCode::RATE_LIMITED,
         "current_password: was wrong too often",

@@ -2,7 +2,6 @@ use std::sync::Arc;
 
 use filament_kernel::{
     ApiError, Caller,
-    http::RawBody,
     id::{BlobId, UserId},
     ports::NewBlob,
 };
@@ -13,7 +12,7 @@ use poem_openapi::{
     payload::Json,
 };
 
-use super::{Tag, image::ImageAnswer, profile::Profile};
+use super::{Tag, image::ImageAnswer, image_body::ImageBody, profile::Profile};
 use crate::{
     changes::{Profiles, picture_update, pictures_are_off},
     domain::{image, picture::Picture},
@@ -33,8 +32,9 @@ type Known = Option<TypedHeader<IfNoneMatch>>;
 impl Pictures {
     /// Change one's avatar
     ///
-    /// The body is the image itself: JPEG, PNG, WebP, AVIF or GIF, told by its bytes; at most 2 MiB. A `Content-Type` that contradicts them
-    /// is 415. Oneself and one's friends are told by `profile_avatar_update`.
+    /// The body is the image itself, told by its bytes; at most 2 MiB. Oneself and one's friends are told by `profile_avatar_update`.
+    ///
+    /// - 415: The bytes are no JPEG, PNG, WebP, AVIF or GIF, or the `Content-Type` contradicts them
     #[oai(
         path = "/users/me/profile/avatar",
         method = "post",
@@ -44,7 +44,7 @@ impl Pictures {
     async fn profile_avatar_update(
         &self,
         caller: Caller,
-        body: RawBody,
+        body: ImageBody,
     ) -> Result<Json<Profile>, ApiError> {
         self.update(caller, body, Picture::Avatar).await
     }
@@ -52,6 +52,8 @@ impl Pictures {
     /// Change one's banner
     ///
     /// As the avatar; at most 6 MiB. Oneself and one's friends are told by `profile_banner_update`.
+    ///
+    /// - 415: The bytes are no JPEG, PNG, WebP, AVIF or GIF, or the `Content-Type` contradicts them
     #[oai(
         path = "/users/me/profile/banner",
         method = "post",
@@ -61,7 +63,7 @@ impl Pictures {
     async fn profile_banner_update(
         &self,
         caller: Caller,
-        body: RawBody,
+        body: ImageBody,
     ) -> Result<Json<Profile>, ApiError> {
         self.update(caller, body, Picture::Banner).await
     }
@@ -96,6 +98,8 @@ impl Pictures {
     ///
     /// Needs no access token, so that pages can show it. With `v` being the `avatar_version` of the profile it may be kept for ever;
     /// otherwise it is to be asked for again, and `If-None-Match` saves the bytes.
+    ///
+    /// - 404: There is no such user, or they have no avatar
     #[oai(
         path = "/users/:user_id/avatar",
         method = "get",
@@ -115,6 +119,8 @@ impl Pictures {
     /// Load somebody's banner
     ///
     /// As the avatar, with the `banner_version` of the profile.
+    ///
+    /// - 404: There is no such user, or they have no banner
     #[oai(
         path = "/users/:user_id/banner",
         method = "get",
@@ -136,12 +142,13 @@ impl Pictures {
     async fn update(
         &self,
         caller: Caller,
-        body: RawBody,
+        body: ImageBody,
         picture: Picture,
     ) -> Result<Json<Profile>, ApiError> {
         let Profiles { limit, blobs, .. } = &*self.profiles;
         let blobs = blobs.get().ok_or_else(pictures_are_off)?;
         limit.check(&caller.user_id)?;
+        let ImageBody(body) = body;
         let declared = body.declared.clone();
         let bytes = body.bytes(self.max_bytes(picture)).await?;
         let image = image::check(&bytes, declared.as_deref())?;

@@ -7,6 +7,7 @@ use filament_kernel::{
     http::{Origin, Valid},
     id::UserId,
     markdown::{self, MarkdownToken},
+    text::Text,
 };
 use poem_openapi::{Object, OpenApi, param::Path, payload::Json};
 use validator::Validate;
@@ -14,7 +15,10 @@ use validator::Validate;
 use super::Tag;
 use crate::{
     changes::{NewProfile, Profiles, profile_update},
-    domain::{about, username, username::Username},
+    domain::{
+        about::About,
+        username::{NewUsername, Username},
+    },
     store,
 };
 
@@ -53,11 +57,11 @@ impl From<store::profiles::Profile> for Profile {
 #[oai(deny_unknown_fields)]
 pub struct ProfileUpdate {
     /// 3 to 32 of `[A-Za-z0-9_.]`. Names that differ in case only are one name.
-    #[validate(custom(function = "username::check"))]
-    username: Option<String>,
+    #[validate(custom(function = "Text::check"))]
+    username: Option<Text<NewUsername>>,
     /// At most 2048 UTF-16 code units; may be empty.
-    #[validate(custom(function = "about::check"))]
-    about_markdown: Option<String>,
+    #[validate(custom(function = "Text::check"))]
+    about_markdown: Option<Text<About>>,
 }
 
 pub struct ProfileApi(pub(crate) Arc<Profiles>);
@@ -66,8 +70,9 @@ pub struct ProfileApi(pub(crate) Arc<Profiles>);
 impl ProfileApi {
     /// Change one's name or what one says of oneself
     ///
-    /// Oneself and one's friends are told by `profile_update`. A name that somebody else has is 409 `username_taken`; the name that is given
-    /// up is free at once.
+    /// Oneself and one's friends are told by `profile_update`. A name that is given up is free at once.
+    ///
+    /// - 409: `username_taken`: somebody else has the name
     #[oai(
         path = "/users/me/profile",
         method = "patch",
@@ -122,14 +127,14 @@ impl ProfileUpdate {
         }
         Ok(NewProfile {
             username,
-            about_markdown: self.about_markdown,
+            about_markdown: self.about_markdown.map(String::from),
         })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use filament_kernel::id::Ids;
+    use filament_kernel::{id::Ids, text::TextRule};
     use poem_openapi::types::ToJSON;
 
     use super::*;
@@ -155,7 +160,7 @@ mod tests {
             "![a](b)",
         ] {
             let mut about = String::new();
-            while about::check(&format!("{about}{pattern}")).is_ok() {
+            while About::check(&format!("{about}{pattern}")).is_ok() {
                 about.push_str(pattern);
             }
             let profile = Profile::from(store::profiles::Profile {

@@ -29,6 +29,8 @@ impl Refresh {
     ///
     /// Each refresh token is good for one use. One that is presented a second time has been stolen, or its thief was faster: the session
     /// ends, and with it all of its tokens and sockets.
+    ///
+    /// - 401: The token is not the newest of a live session
     #[oai(
         path = "/auth/refresh",
         method = "post",

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use filament_kernel::{
     ApiError,
     http::{Origin, Valid},
+    text::Text,
 };
 use poem_openapi::{Object, OpenApi, payload::Json};
 use validator::Validate;
@@ -11,7 +12,10 @@ use super::Tag;
 use crate::{
     accounts::Accounts,
     captcha::Captcha,
-    domain::{password, username, username::Username},
+    domain::{
+        password::NewPassword,
+        username::{NewUsername, Username},
+    },
     hasher::Hasher,
 };
 
@@ -20,11 +24,11 @@ use crate::{
 #[oai(deny_unknown_fields)]
 pub struct RegisterRequest {
     /// 3 to 32 of `[A-Za-z0-9_.]`. Names that differ in case only are one name.
-    #[validate(custom(function = "username::check"))]
-    username: String,
+    #[validate(custom(function = "Text::check"))]
+    username: Text<NewUsername>,
     /// 12 to 128 characters (UTF-16 code units).
-    #[validate(custom(function = "password::check_new"))]
-    password: String,
+    #[validate(custom(function = "Text::check"))]
+    password: Text<NewPassword>,
     /// What the captcha of `GET /auth/captcha` gave; not looked at where that names none.
     #[validate(length(max = 8_192))]
     captcha_token: Option<String>,
@@ -47,8 +51,9 @@ pub struct Register {
 impl Register {
     /// Register an account
     ///
-    /// Answers the same, and after the same time, for a name that is taken: nobody learns here which accounts exist. Where
-    /// `GET /auth/captcha` names a captcha, it must be solved: 403 `captcha_failed` if it was not.
+    /// Answers the same, and after the same time, for a name that is taken: nobody learns here which accounts exist.
+    ///
+    /// - 403: `captcha_failed`: `GET /auth/captcha` names a captcha, and it was not solved
     #[oai(
         path = "/auth/register",
         method = "post",
@@ -68,9 +73,9 @@ impl Register {
         let username = Username::parse(&username)
             .ok_or_else(|| ApiError::internal("a name was not checked before it was used"))?;
         if let Some(captcha) = &self.captcha {
-            captcha.check(captcha_token, origin.client_ip).await?;
+            captcha.check(captcha_token, &origin).await?;
         }
-        let password_hash = self.hasher.hash(password).await?;
+        let password_hash = self.hasher.hash(password.into()).await?;
         self.accounts
             .register(username, password_hash, origin)
             .await?;

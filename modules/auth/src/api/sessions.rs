@@ -24,9 +24,11 @@ struct SessionShown {
     created_at_unix: i64,
     /// When it was last refreshed, or opened.
     last_used_at_unix: i64,
-    /// What the client called itself at the log-in.
+    /// What the client called itself at the log-in; null if it did not.
+    #[oai(nullable)]
     client: Option<String>,
-    /// The network of the client's address at the log-in: /24 of IPv4, /48 of IPv6.
+    /// The network of the client's address at the log-in: /24 of IPv4, /48 of IPv6; null where it is not known.
+    #[oai(nullable)]
     network: Option<String>,
     /// The one that asks.
     current: bool,

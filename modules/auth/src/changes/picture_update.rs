@@ -4,7 +4,7 @@ use filament_kernel::{
     ApiError,
     db::WriteTx,
     id::{BlobId, UserId},
-    log::{Applied, Change, NewEvent},
+    log::{Applied, NewEvent, SingleChange, Stop},
     ports::Blobs,
 };
 
@@ -27,7 +27,6 @@ pub(crate) async fn picture_update(
     let change = PictureUpdate {
         profiles: profiles.clone(),
         user_id,
-        friends: profiles.friends_of(user_id).await?,
         picture,
         blob,
         blobs: profiles.blobs.get(),
@@ -38,22 +37,25 @@ pub(crate) async fn picture_update(
 struct PictureUpdate {
     profiles: Arc<Profiles>,
     user_id: UserId,
-    friends: Vec<UserId>,
     picture: Picture,
     /// Put, and not yet claimed.
     blob: Option<BlobId>,
     blobs: Option<Arc<dyn Blobs>>,
 }
 
-impl PictureUpdate {
-    async fn make(&self, tx: &WriteTx) -> Result<Applied<Result<Profile, ApiError>>, ApiError> {
-        let Some(old) = store::pictures::find_locked(tx, self.user_id, self.picture).await? else {
-            return Ok(Applied::silent(Err(ApiError::unauthenticated())));
-        };
+#[async_trait::async_trait]
+impl SingleChange for PictureUpdate {
+    type Output = Profile;
+
+    async fn make(&self, tx: &WriteTx) -> Result<Applied<Profile>, Stop> {
+        let gone = || Stop::Refused(ApiError::unauthenticated());
+        let old = store::pictures::find_locked(tx, self.user_id, self.picture)
+            .await?
+            .ok_or_else(gone)?;
         let mut events = Vec::new();
         if self.blob.is_some() || old.blob.is_some() {
             let Some(blobs) = &self.blobs else {
-                return Ok(Applied::silent(Err(pictures_are_off())));
+                return Err(Stop::Refused(pictures_are_off()));
             };
             if let Some(new) = self.blob {
                 blobs.claim(tx, new).await?;
@@ -66,17 +68,20 @@ impl PictureUpdate {
                 blob: self.blob,
             };
             store::pictures::set(tx, self.user_id, self.picture, next).await?;
-            events = self.events(next.version)?;
+            let friends = self.profiles.friends_of(tx, self.user_id).await?;
+            events = self.events(next.version, &friends)?;
         }
         let profile = store::profiles::find(tx, self.user_id).await?;
         Ok(Applied {
-            output: profile.ok_or_else(ApiError::unauthenticated),
+            output: profile.ok_or_else(ApiError::unauthenticated)?,
             events,
         })
     }
+}
 
-    fn events(&self, version: i64) -> Result<Vec<NewEvent>, ApiError> {
-        let (user_id, friends) = (self.user_id, &*self.friends);
+impl PictureUpdate {
+    fn events(&self, version: i64, friends: &[UserId]) -> Result<Vec<NewEvent>, ApiError> {
+        let user_id = self.user_id;
         let updated_at_unix = self.profiles.host.clock.now_unix();
         match self.picture {
             Picture::Avatar => {
@@ -98,18 +103,5 @@ impl PictureUpdate {
                 events::to_user_and_friends(user_id, friends, PROFILE_BANNER_UPDATE, &event)
             }
         }
-    }
-}
-
-#[async_trait::async_trait]
-impl Change for PictureUpdate {
-    type Output = Result<Profile, ApiError>;
-
-    async fn apply(batch: &[&Self], tx: &WriteTx) -> Result<Vec<Applied<Self::Output>>, ApiError> {
-        let mut applied = Vec::with_capacity(batch.len());
-        for one in batch {
-            applied.push(one.make(tx).await?);
-        }
-        Ok(applied)
     }
 }

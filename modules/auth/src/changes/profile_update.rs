@@ -5,7 +5,7 @@ use filament_kernel::{
     db::WriteTx,
     http::Origin,
     id::UserId,
-    log::{Applied, Change},
+    log::{Applied, SingleChange, Stop},
     markdown,
 };
 use sea_orm::SqlErr;
@@ -36,7 +36,6 @@ pub(crate) async fn profile_update(
     let change = ProfileUpdate {
         profiles: profiles.clone(),
         user_id,
-        friends: profiles.friends_of(user_id).await?,
         actor: Actor::Owner(origin),
         wanted,
     };
@@ -46,16 +45,19 @@ pub(crate) async fn profile_update(
 struct ProfileUpdate {
     profiles: Arc<Profiles>,
     user_id: UserId,
-    friends: Vec<UserId>,
     actor: Actor,
     wanted: NewProfile,
 }
 
-impl ProfileUpdate {
-    async fn make(&self, tx: &WriteTx) -> Result<Applied<Result<Profile, ApiError>>, ApiError> {
-        let Some(old) = store::profiles::find_locked(tx, self.user_id).await? else {
-            return Ok(Applied::silent(Err(ApiError::unauthenticated())));
-        };
+#[async_trait::async_trait]
+impl SingleChange for ProfileUpdate {
+    type Output = Profile;
+
+    async fn make(&self, tx: &WriteTx) -> Result<Applied<Profile>, Stop> {
+        let gone = || Stop::Refused(ApiError::unauthenticated());
+        let old = store::profiles::find_locked(tx, self.user_id)
+            .await?
+            .ok_or_else(gone)?;
         let username = self.wanted.username.as_ref();
         let username = username.filter(|wanted| wanted.shown != old.username);
         let about = self.wanted.about_markdown.as_deref();
@@ -63,10 +65,10 @@ impl ProfileUpdate {
         if let Some(username) = username
             && store::profiles::is_taken(tx, username, self.user_id).await?
         {
-            return Ok(Applied::silent(Err(username::taken())));
+            return Err(Stop::Refused(username::taken()));
         }
         if username.is_none() && about.is_none() {
-            return Ok(Applied::silent(Ok(old)));
+            return Ok(Applied::silent(old));
         }
 
         let mut new = old.clone();
@@ -88,17 +90,15 @@ impl ProfileUpdate {
             updated_at_unix: self.profiles.host.clock.now_unix(),
             actor_user_id: self.user_id,
         };
+        let friends = self.profiles.friends_of(tx, self.user_id).await?;
         Ok(Applied {
-            output: Ok(new),
-            events: events::to_user_and_friends(
-                self.user_id,
-                &self.friends,
-                PROFILE_UPDATE,
-                &event,
-            )?,
+            output: new,
+            events: events::to_user_and_friends(self.user_id, &friends, PROFILE_UPDATE, &event)?,
         })
     }
+}
 
+impl ProfileUpdate {
     async fn rename(&self, tx: &WriteTx, from: &str, to: &Username) -> Result<(), ApiError> {
         store::profiles::set_username(tx, self.user_id, to)
             .await
@@ -113,18 +113,5 @@ impl ProfileUpdate {
             json!({ "from": from, "to": to.shown }),
         );
         self.profiles.host.audit.record(tx, entry).await
-    }
-}
-
-#[async_trait::async_trait]
-impl Change for ProfileUpdate {
-    type Output = Result<Profile, ApiError>;
-
-    async fn apply(batch: &[&Self], tx: &WriteTx) -> Result<Vec<Applied<Self::Output>>, ApiError> {
-        let mut applied = Vec::with_capacity(batch.len());
-        for one in batch {
-            applied.push(one.make(tx).await?);
-        }
-        Ok(applied)
     }
 }

@@ -6,11 +6,11 @@
 
 use std::{
     net::IpAddr,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use super::lockout::{Judgement, Lockout};
+use super::lockout::{Judgement, Lockout, Rule};
 
 /// What an attempt to log in comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,22 +29,26 @@ pub(crate) enum Verdict {
 }
 
 /// The names and addresses that failed of late. One lock for both, so that attempts side by side are judged one after the other.
-pub(crate) struct Attempts(Mutex<Counts>);
+#[derive(Default)]
+pub(crate) struct Failures(Mutex<Counts>);
 
+#[derive(Default)]
 struct Counts {
     accounts: Lockout<String>,
     addresses: Lockout<IpAddr>,
 }
 
-impl Attempts {
-    /// So many failures in a row lock an account, and so many an address, for `lock_secs`.
-    pub(crate) fn new(account_failures: u32, address_failures: u32, lock_secs: u32) -> Self {
-        Self(Mutex::new(Counts {
-            accounts: Lockout::new(account_failures, lock_secs),
-            addresses: Lockout::new(address_failures, lock_secs),
-        }))
-    }
+/// Judges attempts to log in.
+pub(crate) struct Attempts {
+    /// Outlive whoever judges by them, or a reload would forgive everybody.
+    pub(crate) failures: Arc<Failures>,
+    /// Locks an account.
+    pub(crate) account: Rule,
+    /// Locks an address.
+    pub(crate) address: Rule,
+}
 
+impl Attempts {
     /// How long an address still has to wait, if it has to.
     pub(crate) fn wait(&self, address: IpAddr, now_ms: i64) -> Option<Duration> {
         self.counts().addresses.locked_for(&address, now_ms)
@@ -64,12 +68,14 @@ impl Attempts {
             return Verdict::TooMany(wait);
         }
         let judgement = account.map_or(Judgement::Refused, |account| {
-            counts.accounts.judge(account, right, now_ms)
+            counts.accounts.judge(self.account, account, right, now_ms)
         });
         if judgement == Judgement::Admitted {
             return Verdict::Admitted;
         }
-        let of_address = counts.addresses.judge(&address, false, now_ms);
+        let of_address = counts
+            .addresses
+            .judge(self.address, &address, false, now_ms);
         Verdict::Refused {
             locks_account: judgement == Judgement::RefusedAndLocked,
             locks_address: of_address == Judgement::RefusedAndLocked,
@@ -77,7 +83,8 @@ impl Attempts {
     }
 
     fn counts(&self) -> std::sync::MutexGuard<'_, Counts> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        let counts = self.failures.0.lock();
+        counts.unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -88,6 +95,18 @@ mod tests {
     const HOME: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
     const AWAY: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2));
 
+    fn attempts(address_failures: u32) -> Attempts {
+        let rule = |failures| Rule {
+            failures,
+            lock_secs: 30,
+        };
+        Attempts {
+            failures: Arc::default(),
+            account: rule(5),
+            address: rule(address_failures),
+        }
+    }
+
     fn refused(locks_address: bool) -> Verdict {
         Verdict::Refused {
             locks_account: false,
@@ -97,7 +116,7 @@ mod tests {
 
     #[test]
     fn an_address_that_failed_with_many_names_waits_and_no_other() {
-        let attempts = Attempts::new(5, 30, 30);
+        let attempts = attempts(30);
         for guess in 0..30 {
             let name = format!("name{guess}");
             let verdict = attempts.judge(Some(&name), HOME, false, 0);
@@ -120,7 +139,7 @@ mod tests {
 
     #[test]
     fn a_success_in_between_does_not_forgive_an_address() {
-        let attempts = Attempts::new(5, 30, 30);
+        let attempts = attempts(30);
         let (own, theirs) = ("eve".to_string(), "ada".to_string());
         for _ in 0..10 {
             for _ in 0..3 {
@@ -133,7 +152,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_a_name_counts_for_the_address() {
-        let attempts = Attempts::new(5, 3, 30);
+        let attempts = attempts(3);
         for guess in 0..3 {
             let verdict = attempts.judge(None, HOME, false, 0);
             assert_eq!(verdict, refused(guess == 2));

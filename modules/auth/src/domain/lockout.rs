@@ -38,23 +38,30 @@ impl Record {
     }
 }
 
-/// The keys (accounts, addresses) that failed of late.
+/// What it takes to be locked, and for how long.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rule {
+    /// So many failures in a row lock.
+    pub(crate) failures: u32,
+    /// For so many seconds.
+    pub(crate) lock_secs: u32,
+}
+
+/// The keys (accounts, addresses) that failed of late. The rule comes with each attempt, as it may change while the failures are
+/// remembered.
 pub(crate) struct Lockout<K> {
-    failures: u32,
-    lock_ms: i64,
     records: HashMap<K, Record>,
 }
 
-impl<K: Clone + Eq + Hash> Lockout<K> {
-    /// `failures` in a row lock for `lock_secs`.
-    pub(crate) fn new(failures: u32, lock_secs: u32) -> Self {
+impl<K> Default for Lockout<K> {
+    fn default() -> Self {
         Self {
-            failures,
-            lock_ms: i64::from(lock_secs) * 1_000,
             records: HashMap::new(),
         }
     }
+}
 
+impl<K: Clone + Eq + Hash> Lockout<K> {
     /// How long `key` is still locked, if it is.
     pub(crate) fn locked_for(&self, key: &K, now_ms: i64) -> Option<Duration> {
         let left_ms = self.records.get(key)?.locked_until_ms - now_ms;
@@ -65,7 +72,7 @@ impl<K: Clone + Eq + Hash> Lockout<K> {
     }
 
     /// Judges an attempt counted by `key`, `right` telling whether its password is.
-    pub(crate) fn judge(&mut self, key: &K, right: bool, now_ms: i64) -> Judgement {
+    pub(crate) fn judge(&mut self, rule: Rule, key: &K, right: bool, now_ms: i64) -> Judgement {
         let mut record = self.records.get(key).copied().unwrap_or_default();
         if now_ms < record.locked_until_ms {
             return Judgement::Refused;
@@ -79,10 +86,10 @@ impl<K: Clone + Eq + Hash> Lockout<K> {
         }
         record.failures += 1;
         record.last_ms = now_ms;
-        let locks = record.failures >= self.failures;
+        let locks = record.failures >= rule.failures;
         if locks {
             record.failures = 0;
-            record.locked_until_ms = now_ms + self.lock_ms;
+            record.locked_until_ms = now_ms + i64::from(rule.lock_secs) * 1_000;
         }
         if self.records.len() >= CAPACITY && !self.records.contains_key(key) {
             make_room(&mut self.records, now_ms);
@@ -112,83 +119,102 @@ mod tests {
     use super::*;
     use Judgement::{Admitted, Refused, RefusedAndLocked};
 
-    fn lockout() -> Lockout<&'static str> {
-        Lockout::new(5, 30)
-    }
+    const RULE: Rule = Rule {
+        failures: 5,
+        lock_secs: 30,
+    };
 
     #[test]
     fn five_failures_lock_for_thirty_seconds_even_for_the_right_password() {
-        let mut lockout = lockout();
+        let mut lockout = Lockout::default();
         for _ in 0..4 {
-            assert_eq!(lockout.judge(&"ann", false, 1_000), Refused);
+            assert_eq!(lockout.judge(RULE, &"ann", false, 1_000), Refused);
         }
-        assert_eq!(lockout.judge(&"ann", false, 1_000), RefusedAndLocked);
-        assert_eq!(lockout.judge(&"ann", true, 1_000), Refused);
+        assert_eq!(lockout.judge(RULE, &"ann", false, 1_000), RefusedAndLocked);
+        assert_eq!(lockout.judge(RULE, &"ann", true, 1_000), Refused);
         let wait = lockout.locked_for(&"ann", 11_000);
         assert_eq!(wait, Some(Duration::from_secs(20)));
         assert_eq!(lockout.locked_for(&"ann", 31_000), None);
-        assert_eq!(lockout.judge(&"ann", true, 30_999), Refused);
+        assert_eq!(lockout.judge(RULE, &"ann", true, 30_999), Refused);
         assert_eq!(
-            lockout.judge(&"bob", true, 1_000),
+            lockout.judge(RULE, &"bob", true, 1_000),
             Admitted,
             "nobody else is locked"
         );
-        assert_eq!(lockout.judge(&"ann", true, 31_000), Admitted);
+        assert_eq!(lockout.judge(RULE, &"ann", true, 31_000), Admitted);
     }
 
     #[test]
     fn failures_while_locked_do_not_lengthen_the_lock() {
-        let mut lockout = lockout();
+        let mut lockout = Lockout::default();
         for _ in 0..50 {
-            lockout.judge(&"ann", false, 0);
+            lockout.judge(RULE, &"ann", false, 0);
         }
-        assert_eq!(lockout.judge(&"ann", false, 29_999), Refused);
-        assert_eq!(lockout.judge(&"ann", true, 30_000), Admitted);
+        assert_eq!(lockout.judge(RULE, &"ann", false, 29_999), Refused);
+        assert_eq!(lockout.judge(RULE, &"ann", true, 30_000), Admitted);
     }
 
     #[test]
     fn a_success_resets_and_after_a_lock_the_count_starts_anew() {
-        let mut lockout = lockout();
+        let mut lockout = Lockout::default();
         for _ in 0..3 {
             for _ in 0..4 {
-                assert_eq!(lockout.judge(&"ann", false, 0), Refused);
+                assert_eq!(lockout.judge(RULE, &"ann", false, 0), Refused);
             }
-            assert_eq!(lockout.judge(&"ann", true, 0), Admitted);
+            assert_eq!(lockout.judge(RULE, &"ann", true, 0), Admitted);
         }
         for _ in 0..5 {
-            lockout.judge(&"ann", false, 0);
+            lockout.judge(RULE, &"ann", false, 0);
         }
         for _ in 0..4 {
-            assert_eq!(lockout.judge(&"ann", false, 30_000), Refused);
+            assert_eq!(lockout.judge(RULE, &"ann", false, 30_000), Refused);
         }
-        assert_eq!(lockout.judge(&"ann", false, 30_000), RefusedAndLocked);
+        assert_eq!(lockout.judge(RULE, &"ann", false, 30_000), RefusedAndLocked);
+    }
+
+    #[test]
+    fn a_rule_that_changes_holds_for_the_failures_that_are_remembered() {
+        let mut lockout = Lockout::default();
+        for _ in 0..3 {
+            assert_eq!(lockout.judge(RULE, &"ann", false, 0), Refused);
+        }
+        let stricter = Rule {
+            failures: 2,
+            lock_secs: 60,
+        };
+        assert_eq!(lockout.judge(stricter, &"ann", false, 0), RefusedAndLocked);
+        assert_eq!(lockout.judge(RULE, &"ann", true, 59_999), Refused);
+        assert_eq!(lockout.judge(RULE, &"ann", true, 60_000), Admitted);
     }
 
     #[test]
     fn old_failures_are_forgotten() {
-        let mut lockout = lockout();
+        let mut lockout = Lockout::default();
         for _ in 0..4 {
-            lockout.judge(&"ann", false, 0);
+            lockout.judge(RULE, &"ann", false, 0);
         }
-        assert_eq!(lockout.judge(&"ann", false, FORGET_AFTER_MS), Refused);
+        assert_eq!(lockout.judge(RULE, &"ann", false, FORGET_AFTER_MS), Refused);
     }
 
     #[test]
     fn the_memory_is_bounded_and_the_newest_are_kept() {
-        let mut lockout = Lockout::new(5, 30);
+        let mut lockout = Lockout::default();
         for name in 0..100_000_i64 {
-            lockout.judge(&name, false, name);
+            lockout.judge(RULE, &name, false, name);
         }
         let records = lockout.records.len();
         assert!(records <= CAPACITY, "{records}");
         for _ in 0..3 {
-            assert_eq!(lockout.judge(&99_999, false, 100_000), Refused);
+            assert_eq!(lockout.judge(RULE, &99_999, false, 100_000), Refused);
         }
-        assert_eq!(lockout.judge(&99_999, false, 100_000), RefusedAndLocked);
+        assert_eq!(
+            lockout.judge(RULE, &99_999, false, 100_000),
+            RefusedAndLocked
+        );
         // All at one moment: the halving drops what it must even where times do not differ.
-        let mut lockout = Lockout::new(5, 30);
+        let mut lockout = Lockout::default();
         for name in 0..100_000 {
-            lockout.judge(&name, false, 0);
+            lockout.judge(RULE, &name, false, 0);
         }
         assert!(lockout.records.len() <= CAPACITY);
     }

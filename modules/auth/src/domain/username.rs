@@ -1,12 +1,33 @@
 //! Names of accounts: 3 to 32 of `[A-Za-z0-9_.]`. Names that differ in case only are one name.
 
-use filament_kernel::{ApiError, ErrorCode};
+use filament_kernel::{ApiError, ErrorCode, text::TextRule};
 use validator::ValidationError;
 
 /// Characters at least.
 const MIN: usize = 3;
 /// Characters at most.
-pub(crate) const MAX: usize = 32;
+const MAX: usize = 32;
+
+/// The rule of a name that an account is to have.
+pub(crate) struct NewUsername;
+
+impl TextRule for NewUsername {
+    const MIN: usize = MIN;
+    const MAX: usize = MAX;
+    const PATTERN: Option<&'static str> = Some("^[A-Za-z0-9_.]*$");
+
+    fn check(text: &str) -> Result<(), ValidationError> {
+        Username::checked(text).map(drop)
+    }
+}
+
+/// The rule of a name at a log-in: what cannot be a name is the name of nobody, and only too long a one is refused.
+pub(crate) struct OfferedUsername;
+
+impl TextRule for OfferedUsername {
+    const MIN: usize = 1;
+    const MAX: usize = MAX;
+}
 
 /// A name that an account can have.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,11 +70,6 @@ pub(crate) fn taken() -> ApiError {
     )
 }
 
-/// For `#[validate(custom)]`.
-pub(crate) fn check(text: &str) -> Result<(), ValidationError> {
-    Username::checked(text).map(drop)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,7 +82,7 @@ mod tests {
             ("Ann_B.9", "ann_b.9")
         );
         for good in ["abc", "...", "___", &"x".repeat(32)] {
-            assert!(check(good).is_ok(), "{good}");
+            assert!(NewUsername::check(good).is_ok(), "{good}");
         }
         for bad in [
             "",
@@ -80,7 +96,7 @@ mod tests {
             "a/b",
             "<b>",
         ] {
-            assert!(check(bad).is_err(), "{bad}");
+            assert!(NewUsername::check(bad).is_err(), "{bad}");
         }
     }
 }

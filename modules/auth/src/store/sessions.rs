@@ -1,14 +1,19 @@
 //! Log-ins. A session is **live** while it is neither revoked nor past its expiry, and every change of one is a single statement that
 //! says so itself: of two that meet, one finds nothing left to change.
 
-use filament_kernel::id::{SessionId, UserId};
+use filament_kernel::{
+    db::WriteTx,
+    id::{SessionId, UserId},
+};
 use sea_orm::{
-    ActiveValue::Set, ConnectionTrait, DbErr, QueryOrder, QuerySelect, QueryTrait, Select,
-    SelectExt, UpdateMany, entity::prelude::*,
+    ActiveValue::Set,
+    ConnectionTrait, DbErr, QueryOrder, QuerySelect, QueryTrait, Select, SelectExt, UpdateMany,
+    entity::prelude::*,
+    sea_query::{self, CaseStatement, LockBehavior, LockType},
 };
 
 use crate::{
-    domain::{device::Device, refresh_token::RefreshToken},
+    domain::{device::Device, lifetime::Lifetime, refresh_token::RefreshToken},
     entity::session::{ActiveModel, Column, Entity, Model},
 };
 
@@ -52,20 +57,47 @@ async fn owner_of_updated(
     Ok(updated.first().map(|row| row.user_id))
 }
 
-/// Puts `next` in the place of `spent`. Answers the session's owner; `None` when `spent` is not the newest token of a live session.
+/// Puts `next` in the place of `spent`, from when on the session's time begins anew, within the longest that one may last. Answers the
+/// session's owner; `None` when `spent` is not the newest token of a live session.
 pub(crate) async fn rotate(
     db: &impl ConnectionTrait,
     spent: &RefreshToken,
     next: &RefreshToken,
     now_ms: i64,
-    expires_at_ms: i64,
+    lifetime: Lifetime,
 ) -> Result<Option<UserId>, DbErr> {
-    let update = update_live(spent.session, now_ms)
+    let unused_ms = now_ms + lifetime.unused_ms;
+    let expires_at_ms = CaseStatement::new()
+        .case(
+            Column::CreatedAtMs.lt(unused_ms - lifetime.max_ms),
+            sea_query::ExprTrait::add(Expr::col(Column::CreatedAtMs), lifetime.max_ms),
+        )
+        .finally(unused_ms);
+    let updated = update_live(spent.session, now_ms)
         .filter(Column::RefreshHash.eq(spent.hash()))
         .col_expr(Column::RefreshHash, Expr::value(next.hash()))
         .col_expr(Column::RefreshedAtMs, Expr::value(now_ms))
-        .col_expr(Column::ExpiresAtMs, Expr::value(expires_at_ms));
-    owner_of_updated(update, db).await
+        .col_expr(Column::ExpiresAtMs, expires_at_ms.into())
+        .exec_with_returning(db)
+        .await?;
+    // Sessions may last less long than when this one was opened.
+    let live = updated.first().filter(|row| row.expires_at_ms > now_ms);
+    Ok(live.map(|row| row.user_id))
+}
+
+/// Puts `spent` back in the place of `next`, its successor, if that is the newest token of a live session.
+pub(crate) async fn restore(
+    db: &impl ConnectionTrait,
+    spent: &RefreshToken,
+    next: &RefreshToken,
+    now_ms: i64,
+) -> Result<(), DbErr> {
+    update_live(spent.session, now_ms)
+        .filter(Column::RefreshHash.eq(next.hash()))
+        .col_expr(Column::RefreshHash, Expr::value(spent.hash()))
+        .exec(db)
+        .await?;
+    Ok(())
 }
 
 /// Ends the session of its newest token. Answers the owner; `None` when `token` is not the newest of a live session.
@@ -213,6 +245,46 @@ pub(crate) async fn is_live(
         .filter(Column::SessionId.eq(session))
         .exists(db)
         .await
+}
+
+fn expired(since_ms: i64, now_ms: i64) -> Select<Entity> {
+    Entity::find()
+        .filter(Column::RevokedAtMs.is_null())
+        .filter(Column::ExpiresAtMs.gte(since_ms))
+        .filter(Column::ExpiresAtMs.lte(now_ms))
+}
+
+/// Whether a session expired between `since_ms` and `now_ms` that was not ended.
+pub(crate) async fn any_expired(
+    db: &impl ConnectionTrait,
+    since_ms: i64,
+    now_ms: i64,
+) -> Result<bool, DbErr> {
+    expired(since_ms, now_ms).exists(db).await
+}
+
+/// Ends up to `limit` of the sessions that expired between `since_ms` and `now_ms` and were not ended; those that others are changing in this
+/// moment are left alone, as one of them may be refreshed. Answers how many.
+pub(crate) async fn end_expired(
+    tx: &WriteTx,
+    since_ms: i64,
+    now_ms: i64,
+    limit: u64,
+) -> Result<u64, DbErr> {
+    let over: Vec<SessionId> = expired(since_ms, now_ms)
+        .select_only()
+        .column(Column::SessionId)
+        .limit(limit)
+        .lock_with_behavior(LockType::NoKeyUpdate, LockBehavior::SkipLocked)
+        .into_tuple()
+        .all(tx)
+        .await?;
+    let ended = Entity::update_many()
+        .filter(Column::SessionId.is_in(over))
+        .col_expr(Column::RevokedAtMs, Expr::value(now_ms))
+        .exec(tx)
+        .await?;
+    Ok(ended.rows_affected)
 }
 
 /// The sessions that were revoked at `since_ms` or later, and when.

@@ -7,7 +7,7 @@ use filament_kernel::{
 };
 use sea_orm::{
     ActiveValue::Set,
-    ConnectionTrait, DbErr, QueryOrder, QuerySelect, QueryTrait, SelectExt,
+    ConnectionTrait, DbErr, QueryOrder, QuerySelect, QueryTrait,
     entity::prelude::*,
     prelude::Expr,
     sea_query::{ExprTrait, LikeExpr, LockType, OnConflict, Query},
@@ -151,7 +151,14 @@ pub(crate) async fn named(
 
 /// Whether there is any account.
 pub(crate) async fn any(db: &impl ConnectionTrait) -> Result<bool, DbErr> {
-    Entity::find().exists(db).await
+    // sea-orm's `exists` sets no limit, and would read them all.
+    let one: Option<UserId> = Entity::find()
+        .select_only()
+        .column(Column::UserId)
+        .into_tuple()
+        .one(db)
+        .await?;
+    Ok(one.is_some())
 }
 
 /// An account in the operator's list.

@@ -25,8 +25,12 @@ fn every_claimed_route_is_documented_and_no_other() {
                 let name = path.rsplit('/').next().expect("a last part");
                 assert_eq!(operation["operationId"], name, "{route}");
             }
-            let tag = path.split('/').nth(1).expect("a first part");
-            assert_eq!(operation["tags"][0], tag, "{route}");
+            let tag = if path.starts_with("/auth/") {
+                "Auth"
+            } else {
+                "Users"
+            };
+            assert_eq!(operation["tags"], serde_json::json!([tag]), "{route}");
             for text in ["summary", "description"] {
                 assert!(
                     operation[text]

@@ -20,9 +20,10 @@ use filament_kernel::{
     gateway::Gateway,
     http::RequestContext,
     id::{AuditId, GuildId, Ids, SessionId, UserId},
+    kept::Kept,
     log::{EventLog, Stream, Topic},
     module::{Context, EndpointRef, Erased, Health, Host, Module, Routes},
-    operator::OperatorCommand,
+    operator::{Asked, OperatorCommand},
     ports::{Accounts, Authenticator},
     scope::ScopeOwner,
     service::ServiceTable,
@@ -115,6 +116,7 @@ impl Site {
                 audit: audit.clone(),
                 clock: self.clock.clone(),
                 ids: self.ids.clone(),
+                kept: Kept::default(),
                 data_dir: self.data.path().to_path_buf(),
             },
             scope: owner.scope(),
@@ -420,8 +422,14 @@ impl Server {
 
     /// Carries out a command of the operator.
     pub(crate) async fn operate(&self, name: &str, data: Value) -> Result<Value, Refusal> {
-        let data = serde_json::value::to_raw_value(&data).expect("JSON");
-        let answer = self.operator[name].run(&data).await;
+        let Value::Object(data) = data else {
+            panic!("a command takes an object: {data}");
+        };
+        let asked = Asked {
+            request_id: "command".into(),
+            data,
+        };
+        let answer = self.operator[name].run(asked).await;
         answer.map_err(|error| {
             (
                 error.code().status,

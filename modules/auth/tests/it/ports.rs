@@ -107,7 +107,7 @@ impl TheseFriends {
 
 #[async_trait::async_trait]
 impl Friends for TheseFriends {
-    async fn friends_of(&self, _: UserId) -> Result<Vec<UserId>, ApiError> {
+    async fn friends_of(&self, _: &WriteTx, _: UserId) -> Result<Vec<UserId>, ApiError> {
         let away = || ApiError::unavailable("nobody knows who is whose friend");
         self.0.clone().ok_or_else(away)
     }

@@ -1,12 +1,35 @@
-use std::time::Duration;
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    task::Poll,
+    time::Duration,
+};
 
 use filament_kernel::id::{Ids, SessionId};
 use filament_test_support::on_both_databases;
 use sea_orm::{ConnectionTrait, Statement};
 
-use crate::harness::{Site, unauthenticated};
+use crate::{
+    harness::{PASSWORD, Site, unauthenticated},
+    several_servers::until_refused,
+};
 
 const DAY: u64 = 86_400;
+
+/// Polls `work` so often at most, waits until it would go on, and drops it there, as the host does with the request of a client that hangs
+/// up. Answers what came of it, if it was done by then.
+pub(crate) async fn give_up_after<T>(polls: usize, work: impl Future<Output = T>) -> Option<T> {
+    let mut work = pin!(work);
+    let mut left = polls;
+    poll_fn(|context| {
+        if left == 0 {
+            return Poll::Ready(None);
+        }
+        left -= 1;
+        work.as_mut().poll(context).map(Some)
+    })
+    .await
+}
 
 on_both_databases!(each_refresh_token_is_good_for_one_use, async |backend| {
     let server = Site::new(backend).await.server().await;
@@ -58,10 +81,7 @@ on_both_databases!(
     async |backend| {
         let server = Site::new(backend).await.server().await;
         let phone = server.person("ada").await;
-        let laptop = server
-            .log_in("ada", crate::harness::PASSWORD)
-            .await
-            .expect("logged in");
+        let laptop = server.log_in("ada", PASSWORD).await.expect("logged in");
         assert_eq!(server.log_out(&phone.refresh_token).await, Ok(()));
         assert_eq!(server.me(&phone.access_token).await, Err(unauthenticated()));
         assert_eq!(
@@ -180,6 +200,124 @@ on_both_databases!(
 );
 
 on_both_databases!(
+    a_refresh_that_is_given_up_at_any_moment_leaves_the_token_as_it_was,
+    async |backend| {
+        let server = Site::new(backend).await.server().await;
+        let mut session = server.person("ada").await;
+        let mut given_up = 0;
+        for polls in [0, 1, 2, 3, 1, 2, 1] {
+            let refresh = server.refresh(&session.refresh_token);
+            match give_up_after(polls, refresh).await {
+                Some(answer) => session = answer.expect("refreshed"),
+                None => given_up += 1,
+            }
+            session = server
+                .refresh(&session.refresh_token)
+                .await
+                .expect("it is good as if nobody had tried");
+        }
+        assert!(given_up >= 4, "{given_up}");
+        assert!(server.gateway.ended().is_empty());
+    }
+);
+
+on_both_databases!(
+    a_replay_ends_the_session_also_when_it_is_given_up,
+    async |backend| {
+        let server = Site::new(backend).await.server().await;
+        let first = server.person("ada").await;
+        let second = server
+            .refresh(&first.refresh_token)
+            .await
+            .expect("refreshed");
+        // One that is given up before its turn has come is none.
+        for _ in 0..100 {
+            let replay = give_up_after(1, server.refresh(&first.refresh_token)).await;
+            assert_eq!(replay, None);
+            if !server.gateway.ended().is_empty() {
+                break;
+            }
+        }
+        assert_eq!(
+            server.refresh(&second.refresh_token).await,
+            Err(unauthenticated())
+        );
+        assert_eq!(
+            server.me(&second.access_token).await,
+            Err(unauthenticated())
+        );
+        assert_eq!(server.gateway.ended(), [first.id()], "once");
+    }
+);
+
+on_both_databases!(
+    a_session_ends_after_its_longest_time_however_often_it_is_refreshed,
+    async |backend| {
+        let site = Site::new(backend).await;
+        let server = site.server().await;
+        let mut session = server.person("ada").await;
+        for _ in 0..4 {
+            site.later(20 * DAY);
+            session = server
+                .refresh(&session.refresh_token)
+                .await
+                .expect("refreshed");
+        }
+        site.later(10 * DAY - 1);
+        session = server
+            .refresh(&session.refresh_token)
+            .await
+            .expect("90 days are not over");
+        site.later(1);
+        assert_eq!(
+            server.refresh(&session.refresh_token).await,
+            Err(unauthenticated())
+        );
+        assert!(server.log_in("ada", PASSWORD).await.is_ok());
+    }
+);
+
+on_both_databases!(
+    a_session_that_is_older_than_sessions_may_be_now_is_not_refreshed,
+    async |backend| {
+        let site = Site::new(backend).await;
+        let session = site.server().await.person("ada").await;
+        site.later(8 * DAY);
+        let strict = site
+            .server_with(|config| config.session_max_secs = 7 * 86_400)
+            .await;
+        assert_eq!(
+            strict.refresh(&session.refresh_token).await,
+            Err(unauthenticated())
+        );
+        assert!(
+            !strict.audit.actions().contains(&"session.replay"),
+            "it was no thief"
+        );
+    }
+);
+
+on_both_databases!(
+    a_session_whose_time_is_up_takes_its_access_tokens_and_sockets_along,
+    async |backend| {
+        let site = Site::new(backend).await;
+        let server = site
+            .server_with(|config| config.session_max_secs = 3_600)
+            .await
+            .start();
+        let old = server.person("ada").await;
+        site.later(3_000);
+        let old = server.refresh(&old.refresh_token).await.expect("refreshed");
+        let young = server.log_in("ada", PASSWORD).await.expect("logged in");
+        site.later(601);
+        until_refused(&server, &old).await;
+        assert_eq!(server.gateway.ended(), [old.id()]);
+        assert!(server.me(&young.access_token).await.is_ok());
+        assert!(server.refresh(&young.refresh_token).await.is_ok());
+    }
+);
+
+on_both_databases!(
     a_replay_that_cannot_be_audited_is_not_half_done,
     async |backend| {
         let server = Site::new(backend).await.server().await;
@@ -250,10 +388,7 @@ on_both_databases!(long_expired_sessions_are_deleted, async |backend| {
     let server = site.server().await;
     let old = server.person("ada").await;
     site.later(31 * DAY + 1);
-    let new = server
-        .log_in("ada", crate::harness::PASSWORD)
-        .await
-        .expect("logged in");
+    let new = server.log_in("ada", PASSWORD).await.expect("logged in");
     let _live = server.start();
     let mut left = Vec::new();
     for _ in 0..100 {

@@ -1,10 +1,14 @@
-//! Whatever clients, thieves and the network do to a session, in whatever order: a token is taken once, and nothing of an ended session
-//! is good for anything.
+//! Whatever clients, thieves and the network do to a session, in whatever order: a token is taken once, what nobody waited for has not
+//! happened, and nothing of an ended session is good for anything.
 
 use filament_test_support::on_both_databases;
 use futures_util::future::join_all;
 
-use crate::harness::{Server, Session, Site, unauthenticated};
+use crate::{
+    harness::{Server, Session, Site, unauthenticated},
+    sessions::give_up_after,
+    several_servers::until_refused,
+};
 
 /// A small generator of decisions: a failing run is repeated by its seed.
 pub(crate) struct Choices(pub(crate) u64);
@@ -62,6 +66,15 @@ on_both_databases!(
                 let at = choices.below(issued.len());
                 let newest = at == issued.len() - 1;
                 let token = issued[at].refresh_token.clone();
+                if choices.below(4) == 0 {
+                    // Somebody gives up. Whatever came of it, presenting the same token comes to what it would have come to before.
+                    let refresh = server.refresh(&token);
+                    if let Some(Ok(next)) = give_up_after(choices.below(4), refresh).await {
+                        assert!(live && newest, "seed {seed}");
+                        issued.push(next);
+                        continue;
+                    }
+                }
                 if choices.below(8) == 0 {
                     let answer = server.log_out(&token).await;
                     assert_eq!(answer.is_ok(), live && newest, "seed {seed}");
@@ -159,7 +172,9 @@ on_both_databases!(two_servers_keep_one_truth, async |backend| {
             .into_iter()
             .flatten()
             .collect();
-        tokio::time::sleep(std::time::Duration::from_millis(1_300)).await;
+        for server in [&one, &other] {
+            until_refused(server, &issued[0]).await;
+        }
         is_over(&[&one, &other], &issued, seed).await;
     }
 });

@@ -7,7 +7,8 @@ use filament_test_support::on_both_databases;
 
 use crate::harness::{Server, Session, Site, unauthenticated};
 
-async fn until_refused(server: &Server, session: &Session) -> Duration {
+/// How long it takes until a server knows that a session has ended.
+pub(crate) async fn until_refused(server: &Server, session: &Session) -> Duration {
     let started = Instant::now();
     while server.authenticate(&session.access_token).await.is_some() {
         assert!(

@@ -71,6 +71,7 @@ struct ChannelReorder {
 struct ChannelList {
     channels: Vec<Channel>,
     /// Where the next page begins; null on the last.
+    #[oai(nullable)]
     next_cursor: Option<ChannelId>,
 }
 
@@ -203,7 +204,7 @@ impl Channels {
 
     /// List the channels of a guild
     ///
-    /// Those that the caller may see, in their order. All of them at once, unless there are hundreds or they have much to say.
+    /// Those that the caller may see, in their order. All of them at once: a guild has only as many channels, names and topics as fit.
     #[oai(
         path = "/guilds/:guild_id/channels",
         method = "get",

@@ -65,6 +65,7 @@ struct GuildTransfer {
 struct GuildList {
     guilds: Vec<Guild>,
     /// Where the next page begins; null on the last.
+    #[oai(nullable)]
     next_cursor: Option<GuildId>,
 }
 
@@ -90,8 +91,9 @@ const DIRECTORY_QUERY_CHARS: usize = 64;
 impl Guilds {
     /// Create a guild
     ///
-    /// The caller becomes its owner. One user may have created five guilds that still exist (an operator may set another
-    /// number); beyond, the answer is 403 `guild_creation_limit_reached`.
+    /// The caller becomes its owner.
+    ///
+    /// - 403: `guild_creation_limit_reached`: the caller has created five guilds that still exist (an operator may set another number)
     #[oai(
         path = "/guilds",
         method = "post",
@@ -159,8 +161,10 @@ impl Guilds {
 
     /// Join a public guild
     ///
-    /// A guild that is private or does not exist answers 404; who is banned gets 403 `directory_join_user_banned`, whose address is banned
-    /// 403 `directory_join_ip_banned`. Limited per user and per address.
+    /// Limited per user and per address.
+    ///
+    /// - 403: `directory_join_user_banned`: the caller is banned; `directory_join_ip_banned`: their address is
+    /// - 404: The guild is private, or there is none
     #[oai(
         path = "/guilds/:guild_id/join",
         method = "post",
@@ -287,6 +291,10 @@ impl Guilds {
 fn check_query(part: &str) -> Result<(), ApiError> {
     if part.contains('\0') {
         return Err(ApiError::invalid("q", "must not hold the character NUL"));
+    }
+    // What stands for bytes that are no text; no name is searched for by it.
+    if part.contains(char::REPLACEMENT_CHARACTER) {
+        return Err(ApiError::invalid("q", "must be UTF-8, percent-encoded"));
     }
     let length = text::utf16_len(part);
     if length > DIRECTORY_QUERY_CHARS {

@@ -44,6 +44,7 @@ struct Member {
 struct MemberPage {
     members: Vec<Member>,
     /// Where the next page begins; null on the last.
+    #[oai(nullable)]
     next_cursor: Option<UserId>,
 }
 
@@ -137,8 +138,8 @@ impl Members {
 
     /// Make a member an owner, a moderator or a mere member
     ///
-    /// Gives and takes the roles that stand for the three. Takes `manage_member_roles` and a rank above the member; only an owner makes
-    /// another owner, and the last owner stays one.
+    /// Gives the role that stands for it and takes those that stand for more. Takes `manage_member_roles`, a rank above the member, and
+    /// the permissions that the role grants; only an owner makes another owner, and the last owner stays one.
     #[oai(
         path = "/guilds/:guild_id/members/:user_id",
         method = "patch",
@@ -185,7 +186,8 @@ impl Members {
 
     /// Ban a user
     ///
-    /// Takes `ban_member` and a rank above the user, who need not be a member. The body may be left out. A ban that stands is replaced.
+    /// Takes `ban_member` and a rank above the user, who need not be a member. The body may be left out. A ban that stands is
+    /// replaced, unless somebody above the caller's rank has set it.
     #[oai(
         path = "/guilds/:guild_id/members/:user_id/ban",
         method = "post",

@@ -52,6 +52,7 @@ struct MessageUpdate {
 struct MessagePage {
     messages: Vec<Message>,
     /// The `before` of the next page; null on the last.
+    #[oai(nullable)]
     next_before: Option<MessageId>,
 }
 
@@ -123,8 +124,8 @@ impl Messages {
 
     /// Edit a message
     ///
-    /// For its author, and for members with `delete_message`; others get 403. Its time and its reactions stay. Everybody who follows the
-    /// channel gets it as `message_update`.
+    /// For its author, and for members with `delete_message`; others get 403, as does who asks from an address that the guild has banned.
+    /// Its time and its reactions stay. Everybody who follows the channel gets it as `message_update`.
     #[oai(
         path = "/guilds/:guild_id/channels/:channel_id/messages/:message_id",
         method = "patch",
@@ -140,7 +141,8 @@ impl Messages {
         message_id: Path<MessageId>,
         body: Valid<MessageUpdate>,
     ) -> Answer<Message> {
-        let access = ChannelAccess::of(&self.0, caller.user_id, guild_id.0, channel_id.0).await?;
+        let (user, guild, channel) = (caller.user_id, guild_id.0, channel_id.0);
+        let access = PostAccess::of(&self.0, user, origin.client_ip, guild, channel).await?;
         let Valid(MessageUpdate { content }) = body;
         let request = origin.request_id;
         let message =

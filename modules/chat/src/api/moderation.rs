@@ -4,7 +4,7 @@ use filament_kernel::{
     Caller,
     audit::AuditRecord,
     http::{JsonBytes, Origin, Valid},
-    id::{AuditId, GuildId, IpBanId, UserId},
+    id::{AuditId, ChannelId, GuildId, IpBanId, UserId},
 };
 use poem_openapi::{
     Object, OpenApi,
@@ -57,6 +57,7 @@ struct AddressBansCreated {
 struct AddressBanPage {
     bans: Vec<IpBan>,
     /// Where the next page begins; null on the last.
+    #[oai(nullable)]
     next_cursor: Option<IpBanId>,
 }
 
@@ -65,6 +66,7 @@ struct AddressBanPage {
 struct BanPage {
     bans: Vec<Ban>,
     /// Where the next page begins; null on the last.
+    #[oai(nullable)]
     next_cursor: Option<UserId>,
 }
 
@@ -73,6 +75,7 @@ struct BanPage {
 struct AuditEvent {
     audit_id: AuditId,
     /// Null for the server itself.
+    #[oai(nullable)]
     actor_user_id: Option<UserId>,
     #[oai(skip_serializing_if_is_none)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -95,6 +98,7 @@ struct AuditEvent {
 struct AuditPage {
     events: Vec<AuditEvent>,
     /// Where the next page begins; null on the last.
+    #[oai(nullable)]
     next_cursor: Option<AuditId>,
 }
 
@@ -106,7 +110,10 @@ const BANS_MAX: u64 = 200;
 impl Moderation {
     /// Read a guild's audit log
     ///
-    /// Takes `view_audit_log`; without it the answer is 403 `audit_access_denied`. Newest first. No entry holds an address.
+    /// Takes `view_audit_log`. Newest first. No entry holds an address, and details of a channel are for who sees it; those of a channel
+    /// that is deleted, for owners.
+    ///
+    /// - 403: `audit_access_denied`: the caller lacks `view_audit_log`
     #[oai(
         path = "/guilds/:guild_id/audit",
         method = "get",
@@ -128,7 +135,7 @@ impl Moderation {
         action_prefix: Query<Option<String>>,
     ) -> Answer<AuditPage> {
         let guild = guild_id.0;
-        Actor::of(&self.0, caller.user_id, guild, Act::AuditList, origin).await?;
+        let reader = Actor::of(&self.0, caller.user_id, guild, Act::AuditList, origin).await?;
         let max = self.0.config.audit_list_limit_max.into();
         let limit = page::limit(limit.0, AUDIT_DEFAULT, max)?;
         let prefix = action_prefix.0.as_deref();
@@ -137,7 +144,10 @@ impl Moderation {
         let more = page::trim(&mut records, limit);
         let next_cursor = records.last().filter(|_| more).map(|last| last.audit_id);
         page::write(AuditPage {
-            events: records.into_iter().map(AuditEvent::from).collect(),
+            events: records
+                .into_iter()
+                .map(|record| AuditEvent::seen(record, &reader))
+                .collect(),
             next_cursor,
         })
     }
@@ -173,7 +183,7 @@ impl Moderation {
 
     /// Lift the ban of a user
     ///
-    /// Takes `ban_member`.
+    /// Takes `ban_member`, and a rank not below that of who has set it.
     #[oai(
         path = "/guilds/:guild_id/bans/:user_id",
         method = "delete",
@@ -295,12 +305,14 @@ impl Moderation {
 /// Whether somebody was kept out by the ban of an address, as `member.join_refused` notes it.
 const ADDRESS_BAN_MATCH: &str = "address_ban_match";
 
-impl From<AuditRecord> for AuditEvent {
-    fn from(record: AuditRecord) -> Self {
+impl AuditEvent {
+    /// An entry as `reader` may see it.
+    fn seen(record: AuditRecord, reader: &Actor) -> Self {
         let matched = record
             .details
             .as_ref()
             .and_then(|all| all.get(ADDRESS_BAN_MATCH));
+        let sees = |channel| reader.may_know_of(channel);
         Self {
             audit_id: record.audit_id,
             actor_user_id: record.actor,
@@ -308,9 +320,28 @@ impl From<AuditRecord> for AuditEvent {
             action: record.action,
             created_at_unix: record.at_unix,
             ip_ban_match: matched.and_then(Value::as_bool),
-            details: record.details.map(redacted),
+            details: record
+                .details
+                .and_then(|details| without_hidden_channels(details, sees))
+                .map(redacted),
         }
     }
+}
+
+/// Without what the reader may not know of channels: nothing is left of an entry about one that they do not see, and its place in an
+/// order is left out.
+fn without_hidden_channels(mut details: Value, sees: impl Fn(ChannelId) -> bool) -> Option<Value> {
+    let is_seen = |id: &Value| {
+        let id = id.as_str().and_then(|id| id.parse().ok());
+        id.is_some_and(&sees)
+    };
+    if details.get("channel_id").is_some_and(|id| !is_seen(id)) {
+        return None;
+    }
+    if let Some(Value::Array(ids)) = details.get_mut("channel_ids") {
+        ids.retain(is_seen);
+    }
+    Some(details)
 }
 
 /// Without anything that is named like an address, at any depth: whoever writes an entry some day and forgets that members read it
@@ -367,6 +398,7 @@ impl Page for AddressBanPage {
 
 #[cfg(test)]
 mod tests {
+    use filament_kernel::id::Ids;
     use serde_json::json;
 
     use super::*;
@@ -379,5 +411,21 @@ mod tests {
         });
         let seen = json!({ "reason": "ip", "zip": 3, "was": [{ "name": "a" }] });
         assert_eq!(redacted(details), seen);
+    }
+
+    #[test]
+    fn details_of_channels_are_for_who_sees_them() {
+        let ids = Ids::default();
+        let (seen, hidden): (ChannelId, ChannelId) = (ids.next(), ids.next());
+        let read = |details| without_hidden_channels(details, |channel| channel == seen);
+        let renamed = |channel: ChannelId| json!({ "channel_id": channel, "name": "plans" });
+        assert_eq!(read(renamed(seen)), Some(renamed(seen)));
+        assert_eq!(read(renamed(hidden)), None);
+        assert_eq!(
+            read(json!({ "channel_ids": [hidden, seen] })),
+            Some(json!({ "channel_ids": [seen] }))
+        );
+        let of_a_role = json!({ "role_id": hidden.to_string() });
+        assert_eq!(read(of_a_role.clone()), Some(of_a_role));
     }
 }

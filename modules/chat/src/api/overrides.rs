@@ -49,7 +49,7 @@ enum OverrideKind {
 impl Overrides {
     /// Set what a channel says about owners, moderators or members
     ///
-    /// Takes `manage_channel_overrides`, and sight of the channel. About the roles that stand for the three: what it says of the owner
+    /// Takes `manage_channel_overrides` in the channel. About the roles that stand for the three: what it says of the owner
     /// changes nothing, as the owner may do everything.
     #[oai(
         path = "/guilds/:guild_id/channels/:channel_id/overrides/:role",
@@ -73,8 +73,8 @@ impl Overrides {
 
     /// Set what a channel says about a role or a member
     ///
-    /// Takes `manage_channel_overrides`, sight of the channel, a rank above the role or member, and every permission about which the
-    /// channel is to say something else than before.
+    /// Takes `manage_channel_overrides` in the channel, a rank above the role or member (so that nobody but an owner sets their own), and
+    /// every permission, in the channel, about which it is to say something else than before.
     #[oai(
         path = "/guilds/:guild_id/channels/:channel_id/permission-overrides/:kind/:id",
         method = "post",
@@ -109,7 +109,8 @@ impl Overrides {
         subject: Subject,
         body: PermissionOverride,
     ) -> Answer<Accepted> {
-        let actor = Actor::of(&self.0, caller.user_id, guild, Act::OverrideSet, origin).await?;
+        let (user, act) = (caller.user_id, Act::OverrideSet);
+        let actor = Actor::in_channel(&self.0, user, guild, channel, act, origin).await?;
         let says = body.says()?;
         changes::override_set(&self.0, actor, channel, subject, says).await?;
         accepted()

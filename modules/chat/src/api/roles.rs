@@ -51,6 +51,7 @@ struct RoleUpdate {
     /// What holding it allows: all of it, not what is added.
     permissions: Option<Vec<Permission>>,
     /// `#RRGGBB`; null clears it.
+    #[oai(nullable)]
     color_hex: MaybeUndefined<String>,
 }
 
@@ -68,7 +69,8 @@ struct RoleReorder {
 #[oai(deny_unknown_fields)]
 struct RoleDefault {
     /// Null for no role.
-    role_id: Option<RoleId>,
+    #[oai(nullable)]
+    role_id: MaybeUndefined<RoleId>,
 }
 
 /// The roles of a guild, the mightiest first.
@@ -76,6 +78,7 @@ struct RoleDefault {
 struct RoleList {
     roles: Vec<Role>,
     /// What who joins is given; null for nothing.
+    #[oai(nullable)]
     default_join_role_id: Option<RoleId>,
 }
 
@@ -158,7 +161,8 @@ impl Roles {
 
     /// Delete a role
     ///
-    /// Takes `manage_workspace_roles` and a rank above the role. Whoever holds it holds it no more.
+    /// Takes `manage_workspace_roles` and a rank above the role. Whoever holds it holds it no more. `@everyone`, `member`, `moderator` and
+    /// `workspace_owner` are in every guild: deleting them answers 403.
     #[oai(
         path = "/guilds/:guild_id/roles/:role_id",
         method = "delete",
@@ -204,7 +208,7 @@ impl Roles {
 
     /// Say which role who joins is given
     ///
-    /// Takes `manage_workspace_roles`, a rank above the role, and the permissions that it grants.
+    /// Takes `manage_workspace_roles`, a rank above the role and above the one that was given so far, and the permissions that it grants.
     #[oai(
         path = "/guilds/:guild_id/roles/default",
         method = "post",
@@ -221,7 +225,17 @@ impl Roles {
         let actor = self
             .actor(caller, guild_id, Act::RoleDefault, origin)
             .await?;
-        changes::role_default(&self.0, actor, body.0.role_id).await?;
+        let role_id = match body.0.role_id {
+            MaybeUndefined::Undefined => {
+                return Err(ApiError::invalid(
+                    "role_id",
+                    "must be given, null for no role",
+                ));
+            }
+            MaybeUndefined::Null => None,
+            MaybeUndefined::Value(role_id) => Some(role_id),
+        };
+        changes::role_default(&self.0, actor, role_id).await?;
         accepted()
     }
 

@@ -71,6 +71,7 @@ impl Deed for ChannelCreate {
             kind: self.kind,
             topic: self.topic.clone(),
         };
+        check_room(actor, &channel)?;
         let now = state.host.clock.now_unix();
         store::channels::insert(tx, guild_id, &channel, position, now).await?;
         let event = actor.event(
@@ -92,6 +93,17 @@ impl Deed for ChannelCreate {
             output: channel,
         })
     }
+}
+
+/// Lets a channel be as it is to be, unless the guild's channels would not fit into one answer any more.
+pub(super) fn check_room(actor: &Actor, channel: &Channel) -> Result<(), ApiError> {
+    if actor.guild().roster().has_room_for(channel) {
+        return Ok(());
+    }
+    Err(ApiError::new(
+        ErrorCode::QUOTA_EXCEEDED,
+        "the names and topics of this guild's channels take more than 64 KiB together",
+    ))
 }
 
 #[cfg(test)]

@@ -27,9 +27,7 @@ pub(crate) async fn channel_delete(
     actor: Actor,
     channel_id: ChannelId,
 ) -> Result<(), ApiError> {
-    carry_out(state, ChannelDelete { actor, channel_id }).await?;
-    state.doomed.notify_one();
-    Ok(())
+    carry_out(state, ChannelDelete { actor, channel_id }).await
 }
 
 struct ChannelDelete {

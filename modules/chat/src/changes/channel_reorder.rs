@@ -78,6 +78,9 @@ impl Deed for ChannelReorder {
                 facts.push(Fact::Channel { channel, position });
             }
         }
+        if facts.is_empty() {
+            return Ok(Done::nothing(()));
+        }
         let everybodys = {
             let roster = actor.guild().roster();
             let seen = |id: &ChannelId| roster.is_seen_by_everyone(*id);

@@ -8,6 +8,7 @@ use filament_kernel::{
 use serde_json::json;
 
 use super::{
+    channel_create::check_room,
     deed::{Deed, Done, carry_out},
     effects::heard_by_viewers,
 };
@@ -62,6 +63,10 @@ impl Deed for ChannelUpdate {
             topic: fields.topic.clone().unwrap_or_else(|| was.topic.clone()),
             ..was
         };
+        if channel == was {
+            return Ok(Done::nothing(channel));
+        }
+        check_room(actor, &channel)?;
         let guild_id = actor.guild_id();
         store::channels::update(tx, guild_id, &channel).await?;
         let event = actor.event(

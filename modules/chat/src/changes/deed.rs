@@ -7,7 +7,7 @@ use filament_kernel::{
     audit::AuditEntry,
     db::WriteTx,
     id::GuildId,
-    log::{Applied, Change, NewEvent},
+    log::{Applied, NewEvent, SingleChange, Stop},
 };
 
 use crate::{domain::roster::Fact, state::State};
@@ -72,43 +72,32 @@ struct Carried<D> {
     deed: D,
 }
 
-impl<D: Deed> Carried<D> {
-    async fn make(&self, tx: &WriteTx) -> Result<Applied<<Self as Change>::Output>, ApiError> {
+#[async_trait::async_trait]
+impl<D: Deed> SingleChange for Carried<D> {
+    type Output = (D::Output, Vec<Fact>);
+
+    const BARRIER: bool = true;
+
+    async fn make(&self, tx: &WriteTx) -> Result<Applied<Self::Output>, Stop> {
         let done = match self.deed.make(&self.state, tx).await {
             Ok(done) => done,
-            Err(refusal) if refusal.code().status < 500 => {
-                return Ok(Applied::silent(Err(refusal)));
-            }
-            Err(failure) => return Err(failure),
+            Err(refusal) if refusal.code().status < 500 => return Err(Stop::Refused(refusal)),
+            Err(failure) => return Err(Stop::Failed(failure)),
         };
         if let Some(entry) = done.entry {
             self.state.host.audit.record(tx, entry).await?;
         }
         Ok(Applied {
-            output: Ok((done.output, done.facts)),
+            output: (done.output, done.facts),
             events: done.events,
         })
     }
-}
 
-#[async_trait::async_trait]
-impl<D: Deed> Change for Carried<D> {
-    type Output = Result<(D::Output, Vec<Fact>), ApiError>;
-
-    const BARRIER: bool = true;
-
-    async fn apply(batch: &[&Self], tx: &WriteTx) -> Result<Vec<Applied<Self::Output>>, ApiError> {
-        let mut applied = Vec::with_capacity(batch.len());
-        for one in batch {
-            applied.push(one.make(tx).await?);
+    fn made(&self, (_, facts): &Self::Output) {
+        if facts.iter().any(Fact::leaves_remains) {
+            self.state.doomed.notify_one();
         }
-        Ok(applied)
-    }
-
-    fn committed(&self, output: &Self::Output) {
-        if let Ok((_, facts)) = output {
-            let facts = facts.iter().cloned();
-            self.state.directory.note(self.deed.guild_id(), facts);
-        }
+        let facts = facts.iter().cloned();
+        self.state.directory.note(self.deed.guild_id(), facts);
     }
 }

@@ -4,7 +4,7 @@ use filament_kernel::{
     ApiError,
     db::WriteTx,
     id::UserId,
-    log::{Applied, Change, NewEvent, Stream},
+    log::{Applied, NewEvent, SingleChange, Stop, Stream},
 };
 
 use crate::{
@@ -41,15 +41,19 @@ struct GuildCreate {
     visibility: Visibility,
 }
 
-impl GuildCreate {
-    async fn make(&self, tx: &WriteTx) -> Result<Applied<Result<Guild, ApiError>>, ApiError> {
+/// Nothing is noted in the directory: the guild is read when it is first asked for.
+#[async_trait::async_trait]
+impl SingleChange for GuildCreate {
+    type Output = Guild;
+
+    async fn make(&self, tx: &WriteTx) -> Result<Applied<Guild>, Stop> {
         let Self { state, owner, .. } = self;
         let max = state.config.max_created_guilds_per_user;
         if !store::guilds::count_creation(tx, *owner, max).await? {
-            return Ok(Applied::silent(Err(ApiError::new(
+            return Err(Stop::Refused(ApiError::new(
                 GUILD_CREATION_LIMIT_REACHED,
                 format!("one user may have created {max} guilds at most"),
-            ))));
+            )));
         }
         let guild = Guild {
             guild_id: state.host.ids.next(),
@@ -75,23 +79,9 @@ impl GuildCreate {
             },
         )?;
         Ok(Applied {
-            output: Ok(guild),
+            output: guild,
             events: vec![event.admitting(*owner)],
         })
-    }
-}
-
-/// Nothing is noted in the directory: the guild is read when it is first asked for.
-#[async_trait::async_trait]
-impl Change for GuildCreate {
-    type Output = Result<Guild, ApiError>;
-
-    async fn apply(batch: &[&Self], tx: &WriteTx) -> Result<Vec<Applied<Self::Output>>, ApiError> {
-        let mut applied = Vec::with_capacity(batch.len());
-        for one in batch {
-            applied.push(one.make(tx).await?);
-        }
-        Ok(applied)
     }
 }
 

@@ -12,12 +12,10 @@ use crate::{
     store,
 };
 
-/// Deletes a guild with all that is in it. Its rows are gone when this answers; its messages follow, see [`crate::housekeeping`].
+/// Deletes a guild with all that is in it. It is gone for everybody when this answers; its rows follow, see [`crate::housekeeping`].
 #[tracing::instrument(level = "debug", skip_all, err(level = "debug"))]
 pub(crate) async fn guild_delete(state: &Arc<State>, actor: Actor) -> Result<(), ApiError> {
-    carry_out(state, GuildDelete { actor }).await?;
-    state.doomed.notify_one();
-    Ok(())
+    carry_out(state, GuildDelete { actor }).await
 }
 
 struct GuildDelete {
@@ -40,14 +38,15 @@ impl Deed for GuildDelete {
         let channels = store::channels::of_guild(tx, guild_id).await?;
         let channels: Vec<_> = channels.iter().map(|(one, _)| one.channel_id).collect();
         store::doomed::insert(tx, &channels).await?;
-        if let Some(creator) = store::guilds::delete(tx, guild_id).await? {
+        let now = state.host.clock.now_unix();
+        if let Some(creator) = store::guilds::delete(tx, guild_id, now).await? {
             store::guilds::uncount_creation(tx, creator).await?;
         }
         let event = actor.event(
             WORKSPACE_DELETE,
             &events::WorkspaceDelete {
                 guild_id,
-                deleted_at_unix: state.host.clock.now_unix(),
+                deleted_at_unix: now,
                 actor_user_id: actor.user_id(),
             },
         )?;

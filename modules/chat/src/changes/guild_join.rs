@@ -7,7 +7,7 @@ use filament_kernel::{
     http::Origin,
     id::{GuildId, RoleId, UserId},
     limits::limit_key,
-    log::{Applied, Change, NewEvent, Stream},
+    log::{Applied, NewEvent, SingleChange, Stop, Stream},
 };
 use poem_openapi::Enum;
 use serde::Serialize;
@@ -63,7 +63,12 @@ pub(crate) async fn guild_join(
     let log = state.host.log.clone();
     state
         .scope
-        .finish(async move { Ok(log.commit(change).await??.outcome) })
+        .finish(async move {
+            match log.commit(change).await?? {
+                Joined::Member { outcome, .. } => Ok(outcome),
+                Joined::KeptOut(ban) => Err(ban.refusal()),
+            }
+        })
         .await
 }
 
@@ -101,10 +106,15 @@ impl Ban {
     }
 }
 
-/// What a join came to, with the roles that the member holds.
-struct Joined {
-    outcome: JoinOutcome,
-    role_ids: Vec<RoleId>,
+/// What a join came to.
+enum Joined {
+    /// With the roles that the member holds.
+    Member {
+        outcome: JoinOutcome,
+        role_ids: Vec<RoleId>,
+    },
+    /// It leaves a trace, so it is made like any change.
+    KeptOut(Ban),
 }
 
 impl GuildJoin {
@@ -125,7 +135,12 @@ impl GuildJoin {
         Ok(by_address.then_some(Ban::Address))
     }
 
-    /// Who keeps order wants to know who tries; how often, the rate limit bounds.
+    /// What `refused_joins` remembers it by.
+    fn who(&self) -> (GuildId, UserId) {
+        (self.guild.id, self.user_id)
+    }
+
+    /// Who keeps order wants to know who tries, but not how often.
     fn refused_entry(&self, ban: Ban) -> AuditEntry {
         AuditEntry {
             actor: Some(self.user_id),
@@ -136,22 +151,27 @@ impl GuildJoin {
             request_id: Some(self.request_id.clone()),
         }
     }
+}
 
-    async fn make(&self, tx: &WriteTx) -> Result<Applied<Result<Joined, ApiError>>, ApiError> {
+#[async_trait::async_trait]
+impl SingleChange for GuildJoin {
+    type Output = Joined;
+
+    async fn make(&self, tx: &WriteTx) -> Result<Applied<Joined>, Stop> {
         let Self {
             state,
             guild,
             user_id,
             ..
         } = self;
-        if let Err(refusal) = self.allowed() {
-            return Ok(Applied::silent(Err(refusal)));
-        }
+        self.allowed().map_err(Stop::Refused)?;
         let now = state.host.clock.now_unix();
         if let Some(ban) = self.ban(tx, now).await? {
-            let entry = self.refused_entry(ban);
-            state.host.audit.record(tx, entry).await?;
-            return Ok(Applied::silent(Err(ban.refusal())));
+            if state.refused_joins.is_due(&self.who(), now) {
+                let entry = self.refused_entry(ban);
+                state.host.audit.record(tx, entry).await?;
+            }
+            return Ok(Applied::silent(Joined::KeptOut(ban)));
         }
         let default = guild.roster().default_join_role();
         let role_ids: Vec<RoleId> = default.into_iter().collect();
@@ -159,12 +179,12 @@ impl GuildJoin {
         match store::members::insert(tx, guild.id, *user_id, &role_ids, now, max).await? {
             Inserted::New => {}
             Inserted::Known => {
-                return Ok(Applied::silent(Ok(Joined {
+                return Ok(Applied::silent(Joined::Member {
                     outcome: JoinOutcome::AlreadyMember,
                     role_ids: store::members::roles_of(tx, guild.id, *user_id).await?,
-                })));
+                }));
             }
-            Inserted::Full => return Ok(Applied::silent(Err(guild_is_full(max)))),
+            Inserted::Full => return Err(Stop::Refused(guild_is_full(max))),
         }
         if let Some(seen) = self.sighting.unrecorded() {
             store::addresses::record(tx, seen, now).await?;
@@ -181,38 +201,32 @@ impl GuildJoin {
             },
         )?;
         Ok(Applied {
-            output: Ok(Joined {
+            output: Joined::Member {
                 outcome: JoinOutcome::Accepted,
                 role_ids,
-            }),
+            },
             events: vec![event.admitting(*user_id)],
         })
     }
-}
 
-#[async_trait::async_trait]
-impl Change for GuildJoin {
-    type Output = Result<Joined, ApiError>;
-
-    async fn apply(batch: &[&Self], tx: &WriteTx) -> Result<Vec<Applied<Self::Output>>, ApiError> {
-        let mut applied = Vec::with_capacity(batch.len());
-        for one in batch {
-            applied.push(one.make(tx).await?);
-        }
-        Ok(applied)
-    }
-
-    fn committed(&self, output: &Self::Output) {
-        if let Ok(joined) = output {
-            let fact = Fact::Member {
-                user_id: self.user_id,
-                role_ids: joined.role_ids.clone(),
-            };
-            self.state.directory.note(self.guild.id, [fact]);
-            if joined.outcome == JoinOutcome::Accepted {
-                let now = self.state.host.clock.now_unix();
-                self.state.sightings.recorded(&self.sighting, now);
+    fn made(&self, joined: &Joined) {
+        let now = self.state.host.clock.now_unix();
+        match joined {
+            Joined::Member { outcome, role_ids } => {
+                let fact = Fact::Member {
+                    user_id: self.user_id,
+                    role_ids: role_ids.clone(),
+                };
+                self.state.directory.note(self.guild.id, [fact]);
+                if *outcome == JoinOutcome::Accepted {
+                    self.state.sightings.recorded(&self.sighting, now);
+                }
             }
+            // Noted anew only when it was recorded anew: the next is due a day after the last entry.
+            Joined::KeptOut(_) if self.state.refused_joins.is_due(&self.who(), now) => {
+                self.state.refused_joins.recorded(self.who(), now);
+            }
+            Joined::KeptOut(_) => {}
         }
     }
 }
@@ -237,6 +251,13 @@ mod tests {
         }
     }
 
+    fn outcome(joined: Result<Joined, ApiError>) -> Option<JoinOutcome> {
+        match joined {
+            Ok(Joined::Member { outcome, .. }) => Some(outcome),
+            Ok(Joined::KeptOut(_)) | Err(_) => None,
+        }
+    }
+
     #[tokio::test]
     async fn who_joins_is_a_member_at_once_and_once() {
         let world = World::new().await;
@@ -246,17 +267,14 @@ mod tests {
 
         let loaded = world.state.guild(guild).await.expect("a guild");
         let (joined, events) = world.change(join(&world, &loaded, user_id)).await;
-        assert_eq!(joined.map(|j| j.outcome).ok(), Some(JoinOutcome::Accepted));
+        assert_eq!(outcome(joined), Some(JoinOutcome::Accepted));
         assert_eq!(events[0].admits, Some(user_id));
         let member = loaded.member(user_id).expect("a member");
         assert_eq!(member.standing, Standing::Member);
         assert!(member.sees_channel() && !member.may(Permission::ManageRoles));
 
         let (again, events) = world.change(join(&world, &loaded, user_id)).await;
-        assert_eq!(
-            again.map(|j| j.outcome).ok(),
-            Some(JoinOutcome::AlreadyMember)
-        );
+        assert_eq!(outcome(again), Some(JoinOutcome::AlreadyMember));
         assert!(events.is_empty());
     }
 

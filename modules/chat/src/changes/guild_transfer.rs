@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{access::Actor, domain::role::RoleKind, state::State};
 
-/// Makes another member the owner in the caller's place.
+/// Makes another member the owner in the caller's place; the caller holds the role `member` from then on.
 #[tracing::instrument(level = "debug", skip_all, err(level = "debug"))]
 pub(crate) async fn guild_transfer(
     state: &Arc<State>,
@@ -42,8 +42,12 @@ impl Deed for GuildTransfer {
         actor.now()?;
         let guild = actor.guild();
         guild.member(*heir).ok_or_else(ApiError::not_found)?;
-        let owner = guild.roster().standing_role(RoleKind::WorkspaceOwner);
-        let (owner, _) = owner.ok_or_else(ApiError::not_found)?;
+        let role = |kind| {
+            let role = guild.roster().standing_role(kind);
+            role.map(|(id, _)| id).ok_or_else(ApiError::not_found)
+        };
+        let owner = role(RoleKind::WorkspaceOwner)?;
+        let member = role(RoleKind::Member)?;
         let now = state.host.clock.now_unix();
         // First the new owner, then the old one: whoever listens never sees the guild without.
         let give = Reassignment {
@@ -52,7 +56,7 @@ impl Deed for GuildTransfer {
         };
         let (mut events, mut facts) = reassign(actor, tx, *heir, give, now).await?;
         let take = Reassignment {
-            give: Vec::new(),
+            give: vec![member],
             take: vec![owner],
         };
         let (more_events, more_facts) = reassign(actor, tx, actor.user_id(), take, now).await?;

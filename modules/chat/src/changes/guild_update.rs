@@ -55,6 +55,9 @@ impl Deed for GuildUpdate {
             visibility: visibility.unwrap_or(was.visibility),
             ..was
         };
+        if guild == was {
+            return Ok(Done::nothing(guild));
+        }
         store::guilds::update(tx, &guild).await?;
         let event = actor.event(
             WORKSPACE_UPDATE,

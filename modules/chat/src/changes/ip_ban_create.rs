@@ -65,14 +65,19 @@ enum Step {
 
 impl IpBanCreate {
     /// What is to be done about each of the user's addresses, if all of it fits.
-    async fn steps(&self, state: &State, tx: &WriteTx) -> Result<Vec<(IpAddr, Step)>, ApiError> {
+    async fn steps(
+        &self,
+        state: &State,
+        tx: &WriteTx,
+        now: i64,
+    ) -> Result<Vec<(IpAddr, Step)>, ApiError> {
         let guild_id = self.actor.guild_id();
         let max = ADDRESSES_PER_USER_MAX;
         let addresses = store::addresses::of_user(tx, guild_id, self.user_id, max).await?;
         let mut steps = Vec::with_capacity(addresses.len());
         let mut new = 0;
         for address in addresses {
-            let step = match store::ip_bans::of_address(tx, guild_id, address).await? {
+            let step = match store::ip_bans::of_address(tx, guild_id, address, now).await? {
                 Some((ban, until)) => Step::Prolong(ban, until),
                 None => {
                     new += 1;
@@ -82,7 +87,7 @@ impl IpBanCreate {
             steps.push((address, step));
         }
         let max = state.config.guild_ip_ban_max_entries.into();
-        if new > 0 && store::ip_bans::count(tx, guild_id).await? + new > max {
+        if new > 0 && store::ip_bans::count(tx, guild_id, now).await? + new > max {
             return Err(ApiError::new(
                 ErrorCode::QUOTA_EXCEEDED,
                 format!("a guild has {max} bans of addresses at most"),
@@ -108,12 +113,13 @@ impl Deed for IpBanCreate {
         actor.over_person(*user_id)?;
         let guild_id = actor.guild_id();
         let now = state.host.clock.now_unix();
+        let steps = self.steps(state, tx, now).await?;
         // What has ended makes room for what is new.
         store::ip_bans::delete_ended(tx, guild_id, now).await?;
         let ends = terms.expires_at(now);
         let mut created_count = 0;
         let (mut ban_ids, mut facts) = (Vec::new(), Vec::new());
-        for (address, step) in self.steps(state, tx).await? {
+        for (address, step) in steps {
             let expires_at = match step {
                 Step::Ban => {
                     let ban = IpBan {

@@ -56,9 +56,12 @@ impl Deed for MemberBan {
             terms,
         } = self;
         let user_id = *user_id;
-        let is_member = actor.over_person(user_id)?.is_some();
+        actor.over_person(user_id)?;
         let (guild_id, actor_user_id) = (actor.guild_id(), actor.user_id());
         let now = state.host.clock.now_unix();
+        if let Some(banned_by) = store::bans::banned_by(tx, guild_id, user_id, now).await? {
+            actor.over_ban_by(banned_by)?;
+        }
         let ban = Ban {
             user_id,
             banned_by_user_id: actor_user_id,
@@ -77,8 +80,7 @@ impl Deed for MemberBan {
             },
         )?];
         let mut facts = Vec::new();
-        if is_member {
-            store::members::delete(tx, guild_id, user_id).await?;
+        if store::members::delete(tx, guild_id, user_id).await? {
             let removal = actor.event(
                 WORKSPACE_MEMBER_REMOVE,
                 &events::WorkspaceMemberRemove {

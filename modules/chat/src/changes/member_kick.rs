@@ -41,7 +41,9 @@ impl Deed for MemberKick {
         let Self { actor, user_id } = self;
         actor.over_member(*user_id)?;
         let guild_id = actor.guild_id();
-        store::members::delete(tx, guild_id, *user_id).await?;
+        if !store::members::delete(tx, guild_id, *user_id).await? {
+            return Err(ApiError::not_found());
+        }
         let event = actor.event(
             WORKSPACE_MEMBER_REMOVE,
             &events::WorkspaceMemberRemove {

@@ -48,7 +48,9 @@ impl Deed for MemberLeave {
         if self.membership.now()?.standing == Standing::Owner {
             check_not_last_owner(guild.roster().owners())?;
         }
-        store::members::delete(tx, guild.id, user_id).await?;
+        if !store::members::delete(tx, guild.id, user_id).await? {
+            return Err(ApiError::not_found());
+        }
         let event = NewEvent::new(
             Stream::Guild(guild.id),
             WORKSPACE_MEMBER_REMOVE,

@@ -31,12 +31,12 @@ impl Deed for MemberUnban {
         self.actor.guild_id()
     }
 
-    async fn make(&self, _: &State, tx: &WriteTx) -> Result<Done<()>, ApiError> {
+    async fn make(&self, state: &State, tx: &WriteTx) -> Result<Done<()>, ApiError> {
         let Self { actor, user_id } = self;
-        actor.now()?;
-        if !store::bans::lift(tx, actor.guild_id(), *user_id).await? {
-            return Err(ApiError::not_found());
-        }
+        let (guild_id, now) = (actor.guild_id(), state.host.clock.now_unix());
+        let banned_by = store::bans::banned_by(tx, guild_id, *user_id, now).await?;
+        actor.over_ban_by(banned_by.ok_or_else(ApiError::not_found)?)?;
+        store::bans::lift(tx, guild_id, *user_id).await?;
         Ok(Done {
             entry: Some(actor.entry(Some(*user_id), None)),
             ..Done::nothing(())

@@ -40,36 +40,28 @@ struct MemberUpdate {
 }
 
 impl MemberUpdate {
-    /// What it takes to make the member stand so. Roles of the guild's own making are left alone.
+    /// What it takes to make the member stand so: to hold the role that stands for it, and none that stands for more. Roles of the guild's
+    /// own making are left alone.
     fn reassignment(&self) -> Result<Reassignment, ApiError> {
         let actor = &self.actor;
         let target = actor.over_member_or_self(self.user_id)?;
-        let (owner, moderator, held, owners) = {
+        let (change, owners) = {
             let roster = actor.guild().roster();
-            (
-                roster.standing_role(RoleKind::WorkspaceOwner),
-                roster.standing_role(RoleKind::Moderator),
-                roster.role_ids(target),
-                roster.owners(),
-            )
+            let held = roster.role_ids(target);
+            let mut change = Reassignment::default();
+            for standing in [Standing::Member, Standing::Moderator, Standing::Owner] {
+                let role = roster.standing_role(standing.role());
+                let (id, _) = role.ok_or_else(ApiError::not_found)?;
+                let holds = held.contains(&id);
+                if standing == self.standing && !holds {
+                    change.give.push(id);
+                }
+                if standing > self.standing && holds {
+                    change.take.push(id);
+                }
+            }
+            (change, roster.owners())
         };
-        let mut change = Reassignment::default();
-        match self.standing {
-            Standing::Owner => change.give.extend(owner.map(|(id, _)| id)),
-            Standing::Moderator => {
-                let (id, _) = moderator.ok_or_else(|| {
-                    ApiError::invalid("role", "this guild has no role moderator any more")
-                })?;
-                change.give.push(id);
-                change.take.extend(owner.map(|(id, _)| id));
-            }
-            Standing::Member => {
-                let both = owner.into_iter().chain(moderator);
-                change.take.extend(both.map(|(id, _)| id));
-            }
-        }
-        change.give.retain(|id| !held.contains(id));
-        change.take.retain(|id| held.contains(id));
         for id in &change.give {
             let role = actor.over_role(*id)?;
             actor.now()?.check_grant(role.permissions)?;

@@ -4,7 +4,7 @@ use filament_kernel::{
     ApiError,
     db::WriteTx,
     id::MessageId,
-    log::{Applied, Change, NewEvent, Topic},
+    log::{Applied, NewEvent, SingleChange, Stop, Topic},
 };
 
 use super::message_target::Target;
@@ -34,12 +34,12 @@ pub(crate) async fn message_delete(
 
 struct MessageDelete(Target);
 
-impl MessageDelete {
-    async fn make(&self, tx: &WriteTx) -> Result<Applied<Result<(), ApiError>>, ApiError> {
-        let message = match self.0.judge(tx).await? {
-            Ok(message) => message,
-            Err(refusal) => return Ok(Applied::silent(Err(refusal))),
-        };
+#[async_trait::async_trait]
+impl SingleChange for MessageDelete {
+    type Output = ();
+
+    async fn make(&self, tx: &WriteTx) -> Result<Applied<()>, Stop> {
+        let message = self.0.judge(tx).await?;
         let Target {
             state,
             access,
@@ -61,21 +61,8 @@ impl MessageDelete {
             },
         )?;
         Ok(Applied {
-            output: Ok(()),
+            output: (),
             events: vec![event],
         })
-    }
-}
-
-#[async_trait::async_trait]
-impl Change for MessageDelete {
-    type Output = Result<(), ApiError>;
-
-    async fn apply(batch: &[&Self], tx: &WriteTx) -> Result<Vec<Applied<Self::Output>>, ApiError> {
-        let mut applied = Vec::with_capacity(batch.len());
-        for one in batch {
-            applied.push(one.make(tx).await?);
-        }
-        Ok(applied)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use filament_kernel::{ApiError, audit::AuditEntry, db::WriteTx, id::MessageId};
+use filament_kernel::{ApiError, audit::AuditEntry, db::WriteTx, id::MessageId, log::Stop};
 use serde_json::json;
 
 use crate::{
@@ -22,25 +22,21 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// The message, if it is there and the caller may change it at this moment; otherwise the refusal.
+    /// The message.
     ///
     /// # Errors
-    /// When the database is away.
-    pub(super) async fn judge(&self, tx: &WriteTx) -> Result<Result<Stored, ApiError>, ApiError> {
-        let member = match self.access.now() {
-            Ok(member) => member,
-            Err(refusal) => return Ok(Err(refusal)),
-        };
+    /// The refusal when it is not there or the caller may not change it at this moment; and when the database is away.
+    pub(super) async fn judge(&self, tx: &WriteTx) -> Result<Stored, Stop> {
+        let member = self.access.now().map_err(Stop::Refused)?;
         let channel = self.access.channel_id();
-        let found = store::messages::find(tx, channel, self.message_id).await?;
-        Ok(match found {
-            None => Err(ApiError::not_found()),
+        match store::messages::find(tx, channel, self.message_id).await? {
+            None => Err(Stop::Refused(ApiError::not_found())),
             Some(message) if self.is_by_caller(&message) => Ok(message),
             Some(message) if member.may(Permission::DeleteMessage) => Ok(message),
-            Some(_) => Err(ApiError::forbidden(
+            Some(_) => Err(Stop::Refused(ApiError::forbidden(
                 "only the author and members with delete_message may change this message",
-            )),
-        })
+            ))),
+        }
     }
 
     /// Records what is done to somebody else's message. What one does to one's own is nobody's business.

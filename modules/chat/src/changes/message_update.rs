@@ -4,12 +4,12 @@ use filament_kernel::{
     ApiError,
     db::WriteTx,
     id::MessageId,
-    log::{Applied, Change, NewEvent, Topic},
+    log::{Applied, NewEvent, SingleChange, Stop, Topic},
 };
 
 use super::message_target::Target;
 use crate::{
-    access::ChannelAccess,
+    access::PostAccess,
     domain::{
         markdown_tokens::MarkdownTokens,
         message::{Message, check_content},
@@ -23,7 +23,7 @@ use crate::{
 #[tracing::instrument(level = "debug", skip_all, err(level = "debug"))]
 pub(crate) async fn message_update(
     state: &Arc<State>,
-    access: ChannelAccess,
+    access: PostAccess,
     message_id: MessageId,
     content: String,
     request_id: Arc<str>,
@@ -34,34 +34,40 @@ pub(crate) async fn message_update(
         content,
         target: Target {
             state: state.clone(),
-            access,
+            access: access.channel().clone(),
             message_id,
             request_id,
         },
+        access,
     };
     state.host.log.commit(change).await?
 }
 
 struct MessageUpdate {
+    access: PostAccess,
     target: Target,
     content: String,
     tokens: MarkdownTokens,
 }
 
-impl MessageUpdate {
-    async fn make(&self, tx: &WriteTx) -> Result<Applied<Result<Message, ApiError>>, ApiError> {
-        let message = match self.target.judge(tx).await? {
-            Ok(message) => message,
-            Err(refusal) => return Ok(Applied::silent(Err(refusal))),
-        };
+#[async_trait::async_trait]
+impl SingleChange for MessageUpdate {
+    type Output = Message;
+
+    async fn make(&self, tx: &WriteTx) -> Result<Applied<Message>, Stop> {
         let Target {
             state,
             access,
             message_id,
             ..
         } = &self.target;
-        let (guild_id, channel_id) = (access.guild_id(), access.channel_id());
         let now = state.host.clock.now_unix();
+        self.access.now(now).map_err(Stop::Refused)?;
+        let message = self.target.judge(tx).await?;
+        if let Some(seen) = self.access.sighting().unrecorded() {
+            store::addresses::record(tx, seen, now).await?;
+        }
+        let (guild_id, channel_id) = (access.guild_id(), access.channel_id());
         store::messages::edit(tx, channel_id, *message_id, &self.content, now).await?;
         self.target.audit(tx, "message.update", &message).await?;
         let event = NewEvent::new(
@@ -93,21 +99,14 @@ impl MessageUpdate {
         };
         let reactions = reactions.remove(message_id).unwrap_or_default();
         Ok(Applied {
-            output: Ok(edited.seen(guild_id, channel_id, reactions)?),
+            output: edited.seen(guild_id, channel_id, reactions)?,
             events: vec![event],
         })
     }
-}
 
-#[async_trait::async_trait]
-impl Change for MessageUpdate {
-    type Output = Result<Message, ApiError>;
-
-    async fn apply(batch: &[&Self], tx: &WriteTx) -> Result<Vec<Applied<Self::Output>>, ApiError> {
-        let mut applied = Vec::with_capacity(batch.len());
-        for one in batch {
-            applied.push(one.make(tx).await?);
-        }
-        Ok(applied)
+    fn made(&self, _: &Message) {
+        let state = &self.target.state;
+        let now = state.host.clock.now_unix();
+        state.sightings.recorded(self.access.sighting(), now);
     }
 }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use filament_kernel::{
     ApiError, ErrorCode,
     db::WriteTx,
-    id::{ChannelId, GuildId, RoleId},
+    id::{ChannelId, GuildId, RoleId, UserId},
     log::{Effect, NewEvent},
 };
 use serde_json::json;
@@ -15,7 +15,7 @@ use super::{
 use crate::{
     access::Actor,
     domain::{
-        channel_override::{OVERRIDDEN_MEMBERS_MAX, Override, Target, TargetKind},
+        channel_override::{OVERRIDDEN_MEMBERS_MAX, Override, Overrides, Target, TargetKind},
         role::Standing,
         roster::Fact,
     },
@@ -62,11 +62,10 @@ struct OverrideSet {
 }
 
 impl OverrideSet {
-    /// Whom it is about, if the actor may do this to them.
-    fn target(&self) -> Result<Target, ApiError> {
+    /// Whom it is about and what was said of them, if the actor may do this to them.
+    fn target(&self) -> Result<(Target, Override), ApiError> {
         let actor = &self.actor;
         let member = actor.now()?;
-        actor.check_sees(self.channel_id)?;
         let roster = actor.guild().roster();
         let target = match self.subject {
             Subject::Target(target) => target,
@@ -85,21 +84,33 @@ impl OverrideSet {
             // What is said of somebody who has left can still be taken back.
             Target::Member(user) if actor.guild().member(user).is_none() && !was.is_silent() => {}
             Target::Member(user) => {
-                actor.over_member_or_self(user)?;
-                let members = actor.overrides(self.channel_id)?.members();
-                if was.is_silent() && members >= OVERRIDDEN_MEMBERS_MAX {
-                    return Err(ApiError::new(
-                        ErrorCode::QUOTA_EXCEEDED,
-                        format!(
-                            "a channel has overrides for {OVERRIDDEN_MEMBERS_MAX} members at most"
-                        ),
-                    ));
+                // Nobody lifts a denial that was set on them; what is said of an owner changes nothing.
+                if user != actor.user_id() || !member.is_owner() {
+                    actor.over_member(user)?;
                 }
             }
         }
         // Taking a denial back grants as much as allowing does.
         member.check_grant(was.difference(self.says))?;
-        Ok(target)
+        Ok((target, was))
+    }
+
+    /// Who has left and must make room for what is said of one more member, if the channel speaks of as many as it may.
+    fn makes_room(&self, target: Target, was: Override) -> Result<Option<UserId>, ApiError> {
+        let roster = self.actor.guild().roster();
+        let overrides = roster.overrides(self.channel_id);
+        let members = overrides.map_or(0, Overrides::members);
+        let is_one_more = matches!(target, Target::Member(_)) && was.is_silent();
+        if !is_one_more || members < OVERRIDDEN_MEMBERS_MAX {
+            return Ok(None);
+        }
+        let leaver = roster.overridden_leaver(self.channel_id);
+        leaver.map(Some).ok_or_else(|| {
+            ApiError::new(
+                ErrorCode::QUOTA_EXCEEDED,
+                format!("a channel has overrides for {OVERRIDDEN_MEMBERS_MAX} members at most"),
+            )
+        })
     }
 
     /// Clients know the three standings by their words, and all else by ids; each is told what it knows.
@@ -165,9 +176,22 @@ impl Deed for OverrideSet {
         let Self {
             actor, channel_id, ..
         } = self;
-        let target = self.target()?;
+        let (target, said) = self.target()?;
+        if said == self.says {
+            return Ok(Done::nothing(()));
+        }
         let was = actor.overrides(*channel_id)?;
-        store::overrides::set(tx, actor.guild_id(), *channel_id, target, self.says).await?;
+        let forgotten = self.makes_room(target, said)?.map(Target::Member);
+        let forgotten = forgotten.map(|leaver| (leaver, Override::default()));
+        let mut facts = Vec::new();
+        for (target, says) in forgotten.into_iter().chain([(target, self.says)]) {
+            store::overrides::set(tx, actor.guild_id(), *channel_id, target, says).await?;
+            facts.push(Fact::Override {
+                channel_id: *channel_id,
+                target,
+                says,
+            });
+        }
         let told = self.events(target, state.host.clock.now_unix())?;
         let effect = Effect {
             seen_by: revises_sight(actor.guild()).seen_by,
@@ -188,11 +212,7 @@ impl Deed for OverrideSet {
                 .into_iter()
                 .map(|event| event.with_effect(effect.clone()))
                 .collect(),
-            facts: vec![Fact::Override {
-                channel_id: *channel_id,
-                target,
-                says: self.says,
-            }],
+            facts,
             entry: Some(actor.entry(user, Some(details))),
         })
     }

@@ -8,25 +8,29 @@ use filament_kernel::{
 };
 
 use crate::{
-    access::ChannelAccess,
+    access::{ChannelAccess, PostAccess},
     domain::{
         emoji::Emoji,
         reaction::{Operation, Outcome, Reaction, Tally},
     },
     events::{self, MESSAGE_REACTION},
+    sightings::Sighting,
     state::State,
-    store::reactions::{self, Toggle},
+    store::{
+        self,
+        reactions::{self, Toggle},
+    },
 };
 
 /// Adds the caller's reaction to a message; answers the emoji as it stands. Nothing happens where they had reacted before.
 #[tracing::instrument(level = "debug", skip_all, err(level = "debug"))]
 pub(crate) async fn reaction_add(
     state: &Arc<State>,
-    access: ChannelAccess,
+    access: PostAccess,
     message_id: MessageId,
     emoji: Emoji,
 ) -> Result<Reaction, ApiError> {
-    toggle(state, access, message_id, emoji, Operation::Add).await
+    toggle(state, Access::Add(access), message_id, emoji).await
 }
 
 /// Takes the caller's reaction back; answers the emoji as it stands. Nothing happens where there is none.
@@ -37,22 +41,21 @@ pub(crate) async fn reaction_remove(
     message_id: MessageId,
     emoji: Emoji,
 ) -> Result<Reaction, ApiError> {
-    toggle(state, access, message_id, emoji, Operation::Remove).await
+    toggle(state, Access::Remove(access), message_id, emoji).await
 }
 
 async fn toggle(
     state: &Arc<State>,
-    access: ChannelAccess,
+    access: Access,
     message_id: MessageId,
     emoji: Emoji,
-    operation: Operation,
 ) -> Result<Reaction, ApiError> {
     let toggle = Toggle {
-        channel_id: access.channel_id(),
+        channel_id: access.channel().channel_id(),
         message_id,
         emoji,
-        user_id: access.user_id(),
-        operation,
+        user_id: access.channel().user_id(),
+        operation: access.operation(),
     };
     let change = ReactionToggle {
         state: state.clone(),
@@ -62,9 +65,47 @@ async fn toggle(
     state.host.log.commit(change).await?
 }
 
+/// What is to be done, with the proof that it takes: to react is to write, to take a reaction back is not.
+enum Access {
+    Add(PostAccess),
+    Remove(ChannelAccess),
+}
+
+impl Access {
+    fn operation(&self) -> Operation {
+        match self {
+            Self::Add(_) => Operation::Add,
+            Self::Remove(_) => Operation::Remove,
+        }
+    }
+
+    fn channel(&self) -> &ChannelAccess {
+        match self {
+            Self::Add(access) => access.channel(),
+            Self::Remove(access) => access,
+        }
+    }
+
+    /// Asks the proof again; `now_unix` is this moment.
+    fn check(&self, now_unix: i64) -> Result<(), ApiError> {
+        match self {
+            Self::Add(access) => access.now(now_unix).map(drop),
+            Self::Remove(access) => access.now().map(drop),
+        }
+    }
+
+    /// From where the caller writes, if they do.
+    fn sighting(&self) -> Option<&Sighting> {
+        match self {
+            Self::Add(access) => Some(access.sighting()),
+            Self::Remove(_) => None,
+        }
+    }
+}
+
 struct ReactionToggle {
     state: Arc<State>,
-    access: ChannelAccess,
+    access: Access,
     toggle: Toggle,
 }
 
@@ -92,7 +133,7 @@ impl ReactionToggle {
     }
 
     fn event(&self, tally: &Tally) -> Result<NewEvent, ApiError> {
-        let guild_id = self.access.guild_id();
+        let guild_id = self.access.channel().guild_id();
         let Toggle {
             channel_id,
             message_id,
@@ -129,20 +170,42 @@ impl Change for ReactionToggle {
     const BATCH: usize = 128;
 
     async fn apply(batch: &[&Self], tx: &WriteTx) -> Result<Vec<Applied<Self::Output>>, ApiError> {
-        let judged: Vec<_> = batch.iter().map(|one| one.access.now()).collect();
-        let allowed = batch.iter().zip(&judged).filter(|(_, now)| now.is_ok());
+        let Some(first) = batch.first() else {
+            return Ok(Vec::new());
+        };
+        let now = first.state.host.clock.now_unix();
+        let judged: Vec<_> = batch.iter().map(|one| one.access.check(now)).collect();
+        let allowed = batch
+            .iter()
+            .zip(&judged)
+            .filter(|(_, judged)| judged.is_ok());
         let toggles: Vec<&Toggle> = allowed.map(|(one, _)| &one.toggle).collect();
-        let emoji_max = batch.first().map_or(0, |one| one.emoji_max());
-        let mut outcomes = reactions::toggle(tx, &toggles, emoji_max)
+        let mut outcomes = reactions::toggle(tx, &toggles, first.emoji_max())
             .await?
             .into_iter();
-        batch
-            .iter()
-            .zip(judged)
-            .filter_map(|(one, now)| match now {
-                Ok(_) => outcomes.next().map(|outcome| one.applied(outcome)),
-                Err(refusal) => Some(Ok(Applied::silent(Err(refusal)))),
-            })
-            .collect()
+        let mut applied = Vec::with_capacity(batch.len());
+        for (one, judged) in batch.iter().zip(judged) {
+            if let Err(refusal) = judged {
+                applied.push(Applied::silent(Err(refusal)));
+                continue;
+            }
+            let Some(outcome) = outcomes.next() else {
+                return Err(ApiError::internal("a toggle has no outcome"));
+            };
+            let done = one.applied(outcome)?;
+            let sighting = one.access.sighting().filter(|_| done.output.is_ok());
+            if let Some(seen) = sighting.and_then(|sighting| sighting.unrecorded()) {
+                store::addresses::record(tx, seen, now).await?;
+            }
+            applied.push(done);
+        }
+        Ok(applied)
+    }
+
+    fn committed(&self, output: &Self::Output) {
+        if let (Ok(_), Some(sighting)) = (output, self.access.sighting()) {
+            let now = self.state.host.clock.now_unix();
+            self.state.sightings.recorded(sighting, now);
+        }
     }
 }

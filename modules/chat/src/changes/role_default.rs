@@ -29,6 +29,11 @@ impl RoleDefault {
     /// Naming the role is giving it to whoever comes.
     fn check(&self) -> Result<(), ApiError> {
         let member = self.actor.now()?;
+        let was = self.actor.guild().roster().default_join_role();
+        // To give whoever comes another one is to take this one from them.
+        if let Some(was) = was {
+            self.actor.over_role(was)?;
+        }
         let Some(role_id) = self.role_id else {
             return Ok(());
         };
@@ -53,6 +58,9 @@ impl Deed for RoleDefault {
     async fn make(&self, _: &State, tx: &WriteTx) -> Result<Done<()>, ApiError> {
         let Self { actor, role_id } = self;
         self.check()?;
+        if actor.guild().roster().default_join_role() == *role_id {
+            return Ok(Done::nothing(()));
+        }
         store::guilds::set_default_join_role(tx, actor.guild_id(), *role_id).await?;
         Ok(Done {
             facts: vec![Fact::DefaultJoinRole(*role_id)],

@@ -19,7 +19,7 @@ use crate::{
     store,
 };
 
-/// Deletes a role; whoever held it holds it no more.
+/// Deletes a role of the guild's own making; whoever held it holds it no more. What they stand as stays, as such a role stands for none.
 #[tracing::instrument(level = "debug", skip_all, err(level = "debug"))]
 pub(crate) async fn role_delete(
     state: &Arc<State>,
@@ -44,7 +44,7 @@ impl Deed for RoleDelete {
     async fn make(&self, state: &State, tx: &WriteTx) -> Result<Done<()>, ApiError> {
         let Self { actor, role_id } = self;
         let guild_id = actor.guild_id();
-        if actor.over_role(*role_id)?.kind.is_system() {
+        if actor.over_role(*role_id)?.kind.is_everywhere() {
             return Err(ApiError::forbidden("every guild has this role"));
         }
         let found = store::roles::find(tx, guild_id, *role_id).await?;

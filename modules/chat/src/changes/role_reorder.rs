@@ -96,6 +96,9 @@ impl Deed for RoleReorder {
         let guild_id = actor.guild_id();
         let roles = store::roles::of_guild(tx, guild_id).await?;
         self.check(&roles)?;
+        if movable(&roles).map(|role| &role.role_id).eq(role_ids) {
+            return Ok(Done::nothing(()));
+        }
         let owner = roles
             .iter()
             .filter(|(kind, _)| *kind == RoleKind::WorkspaceOwner)

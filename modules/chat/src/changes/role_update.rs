@@ -95,11 +95,20 @@ impl Deed for RoleUpdate {
             color_hex: change.color_hex.clone(),
         };
         let role = Role {
-            name: fields.name.clone().unwrap_or(was.name),
-            permissions: fields.permissions.clone().unwrap_or(was.permissions),
-            color_hex: fields.color_hex.clone().unwrap_or(was.color_hex),
+            name: fields.name.clone().unwrap_or_else(|| was.name.clone()),
+            permissions: fields
+                .permissions
+                .clone()
+                .unwrap_or_else(|| was.permissions.clone()),
+            color_hex: fields
+                .color_hex
+                .clone()
+                .unwrap_or_else(|| was.color_hex.clone()),
             ..was
         };
+        if role == was {
+            return Ok(Done::nothing(role));
+        }
         store::roles::update(tx, guild_id, &role).await?;
         let details = json!({ "role_id": role_id, "changed": fields });
         let event = actor.event(

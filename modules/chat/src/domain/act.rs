@@ -42,7 +42,7 @@ pub(crate) enum Act {
 pub(crate) enum Right {
     /// To be an owner.
     Owner,
-    /// A permission in the guild.
+    /// A permission: for [`Act::OverrideSet`] in the channel, for everything else in the guild, whatever channels say.
     Permission(Permission),
 }
 

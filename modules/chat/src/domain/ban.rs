@@ -43,6 +43,7 @@ pub struct Ban {
     pub reason: String,
     pub created_at_unix: i64,
     /// Null for a ban without an end.
+    #[oai(nullable)]
     pub expires_at_unix: Option<i64>,
 }
 
@@ -57,5 +58,6 @@ pub struct IpBan {
     pub reason: String,
     pub created_at_unix: i64,
     /// Null for a ban without an end.
+    #[oai(nullable)]
     pub expires_at_unix: Option<i64>,
 }

@@ -20,6 +20,10 @@ pub enum ChannelKind {
     Voice,
 }
 
+/// The channels of a guild, as JSON, take at most this many bytes together: clients that know of no second page get all of them in one
+/// answer, which has 64 KiB.
+pub(crate) const CHANNELS_BYTES_MAX: usize = 64 * 1_024 - 128;
+
 /// A channel.
 #[derive(Debug, Clone, PartialEq, Eq, Object, Serialize)]
 pub struct Channel {
@@ -28,4 +32,11 @@ pub struct Channel {
     pub kind: ChannelKind,
     /// What it is about; empty where nobody said so.
     pub topic: String,
+}
+
+impl Channel {
+    /// What it takes of [`CHANNELS_BYTES_MAX`], its comma included.
+    pub(crate) fn bytes(&self) -> usize {
+        serde_json::to_string(self).map_or(CHANNELS_BYTES_MAX, |text| text.len() + 1)
+    }
 }

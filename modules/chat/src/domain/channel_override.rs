@@ -8,7 +8,7 @@ use sea_orm::{DeriveActiveEnum, EnumIter};
 use serde::Serialize;
 
 use super::{
-    permission::PermissionSet,
+    permission::{Permission, PermissionSet},
     role_set::{RoleSet, RoleSlot},
 };
 
@@ -47,7 +47,7 @@ impl Override {
         permissions.minus(self.deny).union(self.allow)
     }
 
-    /// Two overrides of the same level.
+    /// Two overrides of the same level, united: where one allows what the other denies, it is allowed.
     const fn beside(self, other: Self) -> Self {
         Self {
             allow: self.allow.union(other.allow),
@@ -110,6 +110,18 @@ impl Overrides {
         self.members.get(&user).copied().unwrap_or_default()
     }
 
+    /// Whether it is denied to a role other than `@everyone`, or to a member.
+    pub(crate) fn is_denied_to_some(&self, permission: Permission) -> bool {
+        let roles = self.roles.iter().map(|(_, says)| says);
+        let mut all = roles.chain(self.members.values());
+        all.any(|says| says.deny.has(permission))
+    }
+
+    /// The members who have an override of their own, in no order.
+    pub(crate) fn member_ids(&self) -> impl Iterator<Item = UserId> {
+        self.members.keys().copied()
+    }
+
     /// How many members have an override of their own.
     pub(crate) fn members(&self) -> usize {
         self.members.len()
@@ -131,6 +143,43 @@ impl Overrides {
             self.members.remove(&user);
         } else {
             self.members.insert(user, says);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use filament_kernel::id::Ids;
+
+    use super::*;
+
+    #[test]
+    fn who_holds_two_roles_is_allowed_what_either_allows_and_denied_what_one_denies_alone() {
+        let user: UserId = Ids::default().next();
+        let slots: Vec<RoleSlot> = (0..2).filter_map(RoleSlot::at).collect();
+        let (member, moderator) = (slots[0], slots[1]);
+        let see = PermissionSet::NONE.with(Permission::CreateMessage);
+        let allows = Override {
+            allow: see,
+            ..Override::default()
+        };
+        let denies = Override {
+            deny: see,
+            ..Override::default()
+        };
+        let silent = Override::default();
+        for (of_member, of_moderator, sees) in [
+            (denies, silent, false),
+            (silent, denies, false),
+            (denies, allows, true),
+            (allows, denies, true),
+            (denies, denies, false),
+        ] {
+            let mut overrides = Overrides::default();
+            overrides.set_role(member, of_member);
+            overrides.set_role(moderator, of_moderator);
+            let both = overrides.apply(see, slots.iter().copied().collect(), user);
+            assert_eq!(both == see, sees, "{of_member:?} {of_moderator:?}");
         }
     }
 }

@@ -68,6 +68,11 @@ impl Member {
         }
     }
 
+    /// Whether they may do everything.
+    pub(crate) fn is_owner(self) -> bool {
+        self.standing == Standing::Owner
+    }
+
     pub(crate) fn may(self, permission: Permission) -> bool {
         self.permissions().has(permission)
     }

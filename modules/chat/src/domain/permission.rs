@@ -6,8 +6,7 @@ use serde::Serialize;
 use super::role::RoleKind;
 
 /// One thing that a role may allow.
-///
-/// The number is the permission's place in the stored bit set ([`PermissionSet::bits`]): it never changes.
+// The number is the permission's place in the stored set (`PermissionSet::bits`): it never changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum, Serialize)]
 #[oai(rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]

@@ -17,7 +17,7 @@ use super::{
 pub enum RoleKind {
     /// `@everyone`: held by every member without being given.
     Everyone,
-    /// `member`: given to whoever joins.
+    /// `member`: given to whoever joins, unless the guild says otherwise.
     Member,
     /// `moderator`.
     Moderator,
@@ -78,6 +78,14 @@ impl RoleKind {
         }
     }
 
+    /// Whether every guild has it, so that none can delete it.
+    pub(crate) const fn is_everywhere(self) -> bool {
+        match self {
+            Self::Everyone | Self::Member | Self::Moderator | Self::WorkspaceOwner => true,
+            Self::Custom => false,
+        }
+    }
+
     /// The standing of somebody who holds it.
     pub(crate) const fn standing(self) -> Standing {
         match self {
@@ -99,7 +107,8 @@ pub struct Role {
     /// Whether every guild has it and no guild can change or delete it.
     pub is_system: bool,
     pub permissions: Vec<Permission>,
-    /// `#RRGGBB`.
+    /// `#RRGGBB`; null for none.
+    #[oai(nullable)]
     pub color_hex: Option<String>,
 }
 

@@ -5,7 +5,7 @@ use std::{collections::HashMap, net::IpAddr};
 use filament_kernel::id::{ChannelId, RoleId, UserId};
 
 use super::{
-    channel::Channel,
+    channel::{CHANNELS_BYTES_MAX, Channel},
     channel_override::{Override, Overrides, Target},
     guild::Visibility,
     member::{Member, Powers},
@@ -78,6 +78,11 @@ pub(crate) enum Fact {
 }
 
 impl Fact {
+    /// Whether it leaves rows behind that are to be deleted little by little.
+    pub(crate) const fn leaves_remains(&self) -> bool {
+        matches!(self, Self::ChannelGone(_) | Self::GuildGone)
+    }
+
     /// The role exists and is like this.
     pub(crate) fn of_role(kind: RoleKind, role: &Role) -> Self {
         Self::Role {
@@ -196,11 +201,19 @@ impl Roster {
         }
     }
 
+    /// The oldest of the accounts that a channel has an override for though they are no members any more.
+    pub(crate) fn overridden_leaver(&self, channel: ChannelId) -> Option<UserId> {
+        let overridden = self.overrides(channel)?.member_ids();
+        overridden
+            .filter(|user| !self.members.contains_key(user))
+            .min()
+    }
+
     pub(crate) fn role(&self, id: RoleId) -> Option<Powers> {
         self.slot(id).and_then(|slot| self.role_at(slot))
     }
 
-    /// The guild's role of a standing kind, unless the guild has deleted it.
+    /// The guild's role of a standing kind, which every guild has.
     pub(crate) fn standing_role(&self, kind: RoleKind) -> Option<(RoleId, Powers)> {
         let mut roles = self.roles.iter().flatten();
         roles.find(|(_, role)| role.kind == kind).copied()
@@ -247,12 +260,13 @@ impl Roster {
             .collect()
     }
 
-    /// Whether somebody without roles sees a channel.
+    /// Whether a channel is hidden from nobody: somebody without roles sees it, and it takes sight from no role and no member.
     pub(crate) fn is_seen_by_everyone(&self, channel: ChannelId) -> bool {
+        let sight = Permission::CreateMessage;
         let overrides = self.overrides(channel);
         overrides.is_some_and(|overrides| {
             let allowed = overrides.everyone().apply(self.everyone_allows());
-            allowed.has(Permission::CreateMessage)
+            allowed.has(sight) && !overrides.is_denied_to_some(sight)
         })
     }
 
@@ -264,6 +278,17 @@ impl Roster {
             .into_iter()
             .map(|place| place.channel.channel_id)
             .collect()
+    }
+
+    /// Whether `channel`, new or changed, fits into one answer with the others. Making a channel smaller always does.
+    pub(crate) fn has_room_for(&self, channel: &Channel) -> bool {
+        let known = self.channels.get(&channel.channel_id);
+        let (was, is) = (
+            known.map_or(0, |place| place.channel.bytes()),
+            channel.bytes(),
+        );
+        let all: usize = self.channels.values().map(|one| one.channel.bytes()).sum();
+        is <= was || all - was + is <= CHANNELS_BYTES_MAX
     }
 
     /// Where a new channel goes: behind the last.
@@ -366,5 +391,7 @@ impl Place {
     }
 }
 
+#[cfg(test)]
+mod cost;
 #[cfg(test)]
 mod tests;

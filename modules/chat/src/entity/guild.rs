@@ -22,6 +22,8 @@ pub struct Model {
     pub member_count: i64,
     /// What who joins is given.
     pub default_join_role_id: Option<RoleId>,
+    /// When it was deleted; it does not exist for anybody from then on, and its rows go little by little.
+    pub deleted_at: Option<i64>,
     #[sea_orm(has_many)]
     pub members: HasMany<super::guild_member::Entity>,
 }

@@ -34,12 +34,12 @@ pub(crate) async fn set(tx: &WriteTx, guild: GuildId, ban: &Ban) -> Result<(), D
     Ok(())
 }
 
-/// Lifts a ban. Answers whether there was one.
-pub(crate) async fn lift(tx: &WriteTx, guild: GuildId, user: UserId) -> Result<bool, DbErr> {
-    let lifted = guild_ban::Entity::delete_by_id((guild, user))
+/// Lifts a ban.
+pub(crate) async fn lift(tx: &WriteTx, guild: GuildId, user: UserId) -> Result<(), DbErr> {
+    guild_ban::Entity::delete_by_id((guild, user))
         .exec(tx)
         .await?;
-    Ok(lifted.rows_affected > 0)
+    Ok(())
 }
 
 /// Whether a user is banned at `now`.
@@ -49,8 +49,19 @@ pub(crate) async fn stands(
     user: UserId,
     now: i64,
 ) -> Result<bool, DbErr> {
+    Ok(banned_by(db, guild, user, now).await?.is_some())
+}
+
+/// Who has set the ban of a user that stands at `now`.
+pub(crate) async fn banned_by(
+    db: &impl ConnectionTrait,
+    guild: GuildId,
+    user: UserId,
+    now: i64,
+) -> Result<Option<UserId>, DbErr> {
     let ban = guild_ban::Entity::find_by_id((guild, user)).one(db).await?;
-    Ok(ban.is_some_and(|ban| ban.expires_at.is_none_or(|at| at > now)))
+    let standing = ban.filter(|ban| ban.expires_at.is_none_or(|at| at > now));
+    Ok(standing.map(|ban| ban.banned_by))
 }
 
 /// Up to `limit` bans that stand at `now`, after the user `cursor`, in the order of the users' ids.

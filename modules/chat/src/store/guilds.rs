@@ -75,16 +75,14 @@ pub(crate) async fn insert(
         created_at: Set(now),
         member_count: Set(0),
         default_join_role_id: Set(None),
+        deleted_at: Set(None),
     };
     Insert::one(row).exec_without_returning(tx).await?;
     Ok(())
 }
 
 pub(crate) async fn find(db: &impl ConnectionTrait, id: GuildId) -> Result<Option<Guild>, DbErr> {
-    Ok(guild::Entity::find_by_id(id)
-        .one(db)
-        .await?
-        .map(Guild::from))
+    Ok(row(db, id).await?.map(Guild::from))
 }
 
 /// Writes the name and the visibility of a guild.
@@ -113,13 +111,26 @@ pub(crate) async fn set_default_join_role(
     Ok(())
 }
 
-/// Deletes a guild and all that a foreign key binds to it. Answers who had made it.
-pub(crate) async fn delete(tx: &WriteTx, id: GuildId) -> Result<Option<UserId>, DbErr> {
-    let Some(guild) = guild::Entity::find_by_id(id).one(tx).await? else {
+/// Marks a guild as deleted: nothing here knows of it from then on. Answers who had made it. What belongs to it is [`super::doomed`].
+pub(crate) async fn delete(tx: &WriteTx, id: GuildId, now: i64) -> Result<Option<UserId>, DbErr> {
+    let Some(guild) = row(tx, id).await? else {
         return Ok(None);
     };
-    guild::Entity::delete_by_id(id).exec(tx).await?;
+    // Private, so that the directory needs to look at nothing else.
+    guild::Entity::update_many()
+        .col_expr(guild::Column::DeletedAt, Expr::value(now))
+        .col_expr(guild::Column::Visibility, Expr::value(Visibility::Private))
+        .filter(guild::Column::GuildId.eq(id))
+        .exec(tx)
+        .await?;
     Ok(Some(guild.created_by))
+}
+
+async fn row(db: &impl ConnectionTrait, id: GuildId) -> Result<Option<guild::Model>, DbErr> {
+    guild::Entity::find_by_id(id)
+        .filter(guild::Column::DeletedAt.is_null())
+        .one(db)
+        .await
 }
 
 /// Up to `limit` guilds of a user after `cursor`, oldest first.
@@ -131,7 +142,8 @@ pub(crate) async fn of_user(
 ) -> Result<Vec<Guild>, DbErr> {
     let mut query = guild::Entity::find()
         .inner_join(guild_member::Entity)
-        .filter(guild_member::Column::UserId.eq(user));
+        .filter(guild_member::Column::UserId.eq(user))
+        .filter(guild::Column::DeletedAt.is_null());
     if let Some(cursor) = cursor {
         query = query.filter(guild_member::Column::GuildId.gt(cursor));
     }
@@ -149,9 +161,11 @@ pub(crate) async fn ids_of_user(
     user: UserId,
 ) -> Result<Vec<GuildId>, DbErr> {
     guild_member::Entity::find()
+        .inner_join(guild::Entity)
         .select_only()
         .column(guild_member::Column::GuildId)
         .filter(guild_member::Column::UserId.eq(user))
+        .filter(guild::Column::DeletedAt.is_null())
         .into_tuple()
         .all(db)
         .await
@@ -194,7 +208,7 @@ pub(crate) async fn roster(
     db: &impl ConnectionTrait,
     id: GuildId,
 ) -> Result<Option<Roster>, ApiError> {
-    let Some(guild) = guild::Entity::find_by_id(id).one(db).await? else {
+    let Some(guild) = row(db, id).await? else {
         return Ok(None);
     };
     let mut roster = Roster::new(guild.visibility);

@@ -33,11 +33,12 @@ pub(crate) async fn insert(
     Ok(())
 }
 
-/// The ban of an address, and when it ends.
+/// The ban of an address that stands at `now`, and when it ends.
 pub(crate) async fn of_address(
     tx: &WriteTx,
     guild: GuildId,
     address: IpAddr,
+    now: i64,
 ) -> Result<Option<(IpBanId, Option<i64>)>, DbErr> {
     guild_ip_ban::Entity::find()
         .select_only()
@@ -45,6 +46,7 @@ pub(crate) async fn of_address(
         .column(guild_ip_ban::Column::ExpiresAt)
         .filter(guild_ip_ban::Column::GuildId.eq(guild))
         .filter(guild_ip_ban::Column::Address.eq(address.to_string()))
+        .filter(stands(now))
         .into_tuple()
         .one(tx)
         .await
@@ -75,9 +77,11 @@ pub(crate) async fn delete_ended(tx: &WriteTx, guild: GuildId, now: i64) -> Resu
     Ok(())
 }
 
-pub(crate) async fn count(tx: &WriteTx, guild: GuildId) -> Result<u64, DbErr> {
+/// How many bans stand at `now`.
+pub(crate) async fn count(tx: &WriteTx, guild: GuildId, now: i64) -> Result<u64, DbErr> {
     guild_ip_ban::Entity::find()
         .filter(guild_ip_ban::Column::GuildId.eq(guild))
+        .filter(stands(now))
         .count(tx)
         .await
 }

@@ -61,22 +61,23 @@ pub(crate) async fn insert(
     Ok(Inserted::New)
 }
 
-/// Takes a member out of the guild, with the roles that they held.
-pub(crate) async fn delete(tx: &WriteTx, guild: GuildId, user: UserId) -> Result<(), DbErr> {
+/// Takes a member out of the guild, with the roles that they held. Answers whether they were one.
+pub(crate) async fn delete(tx: &WriteTx, guild: GuildId, user: UserId) -> Result<bool, DbErr> {
     let deleted = guild_member::Entity::delete_by_id((guild, user))
         .exec(tx)
         .await?;
-    if deleted.rows_affected > 0 {
-        guild::Entity::update_many()
-            .col_expr(
-                guild::Column::MemberCount,
-                Expr::col(guild::Column::MemberCount).sub(1),
-            )
-            .filter(guild::Column::GuildId.eq(guild))
-            .exec(tx)
-            .await?;
+    if deleted.rows_affected == 0 {
+        return Ok(false);
     }
-    Ok(())
+    guild::Entity::update_many()
+        .col_expr(
+            guild::Column::MemberCount,
+            Expr::col(guild::Column::MemberCount).sub(1),
+        )
+        .filter(guild::Column::GuildId.eq(guild))
+        .exec(tx)
+        .await?;
+    Ok(true)
 }
 
 pub(crate) async fn is_member(

@@ -30,6 +30,7 @@ struct BlockedUser {
 struct BlockedUserPage {
     blocked: Vec<BlockedUser>,
     /// Where the next page begins; null on the last.
+    #[oai(nullable)]
     next_cursor: Option<UserId>,
 }
 
@@ -81,8 +82,11 @@ impl Blocks {
     /// Block a user
     ///
     /// Ends a friendship and requests between the two, with the ordinary events; of the block itself the other is not told. As long as it
-    /// lasts, neither can ask the other for a friendship. Idempotent. 400: oneself. 404: there is no such user. 409 `quota_exceeded`: the
-    /// caller has blocked as many as one may.
+    /// lasts, neither can ask the other for a friendship. Idempotent.
+    ///
+    /// - 400: To block oneself
+    /// - 404: There is no such user
+    /// - 409: `quota_exceeded`: the caller has blocked as many as one may
     #[oai(
         path = "/blocks/:user_id",
         method = "post",

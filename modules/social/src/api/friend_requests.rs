@@ -47,10 +47,13 @@ struct FriendRequestAccept {
 impl FriendRequests {
     /// Ask somebody for a friendship
     ///
-    /// Asking again while the request waits answers that request. 400: to oneself, to a friend, to somebody whom the caller has blocked, or
-    /// to somebody who has asked the caller (accept that request). 403: the recipient takes no requests from the caller now.
-    /// 404: there is no such user. 409 `quota_exceeded`: too many requests of the caller wait. 429: too many requests, or too many to the
-    /// same user within a day; what was declined or withdrawn counts. Both sides get `friend_request_create`.
+    /// Asking again while the request waits answers that request. Both sides get `friend_request_create`.
+    ///
+    /// - 400: To oneself, to a friend, to somebody whom the caller has blocked, or to somebody who has asked the caller (accept that request)
+    /// - 403: The recipient takes no requests from the caller now
+    /// - 404: There is no such user
+    /// - 409: `quota_exceeded`: too many requests of the caller wait
+    /// - 429: Too many requests, or too many to the same user within a day; what was declined or withdrawn counts
     #[oai(
         path = "/friends/requests",
         method = "post",
@@ -92,8 +95,9 @@ impl FriendRequests {
 
     /// Accept a friend request
     ///
-    /// For its recipient; for everybody else there is no such request. 409 `quota_exceeded`: one of the two has as many friends as one
-    /// may have; the request stays. Each side gets `friend_request_update` as it sees it.
+    /// For its recipient; for everybody else there is no such request. Each side gets `friend_request_update` as it sees it.
+    ///
+    /// - 409: `quota_exceeded`: one of the two has as many friends as one may have; the request stays
     #[oai(
         path = "/friends/requests/:request_id/accept",
         method = "post",
@@ -135,7 +139,7 @@ fn named(all: Vec<Pending>, names: &HashMap<UserId, String>) -> Vec<FriendReques
         .filter_map(|pending| {
             let sender = names.get(&pending.sender)?.clone();
             let recipient = names.get(&pending.recipient)?.clone();
-            Some(pending.named(sender, recipient))
+            Some(pending.named((sender, recipient)))
         })
         .collect()
 }

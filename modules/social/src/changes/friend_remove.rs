@@ -4,10 +4,9 @@ use filament_kernel::{
     ApiError,
     db::WriteTx,
     id::UserId,
-    log::{Applied, NewEvent},
+    log::{Applied, NewEvent, SingleChange, Stop},
 };
 
-use super::act::{Act, Stop, commit};
 use crate::{events, state::State, store};
 
 /// Ends the friendship with `friend`, if there is one.
@@ -17,12 +16,12 @@ pub(crate) async fn friend_remove(
     actor: UserId,
     friend: UserId,
 ) -> Result<(), ApiError> {
-    let act = FriendRemove {
+    let change = FriendRemove {
         state: state.clone(),
         actor,
         friend,
     };
-    commit(state, act).await
+    state.host.log.commit(change).await?
 }
 
 struct FriendRemove {
@@ -32,7 +31,7 @@ struct FriendRemove {
 }
 
 #[async_trait::async_trait]
-impl Act for FriendRemove {
+impl SingleChange for FriendRemove {
     type Output = ();
 
     async fn make(&self, tx: &WriteTx) -> Result<Applied<()>, Stop> {

@@ -4,12 +4,11 @@ use filament_kernel::{
     ApiError,
     db::WriteTx,
     id::{FriendRequestId, UserId},
-    log::Applied,
+    log::{Applied, SingleChange, Stop},
 };
 
-use super::act::{Act, Stop, commit};
 use crate::{
-    domain::{friend_request::FriendRequest, refusal::Refusal},
+    domain::{friend_request::Pending, refusal::Refusal},
     events,
     state::State,
     store,
@@ -22,51 +21,57 @@ pub(crate) async fn friend_request_accept(
     recipient: UserId,
     request_id: FriendRequestId,
 ) -> Result<(), ApiError> {
-    let pending = store::friend_requests::find(state.host.db.read(), request_id)
-        .await?
-        .filter(|pending| pending.recipient == recipient)
-        .ok_or_else(ApiError::not_found)?;
-    let (sender_username, recipient_username) =
-        state.both_usernames(pending.sender, recipient).await?;
-    let act = FriendRequestAccept {
+    let change = FriendRequestAccept {
         state: state.clone(),
-        request: pending.named(sender_username, recipient_username),
+        recipient,
+        request_id,
     };
-    commit(state, act).await
+    state.host.log.commit(change).await?
 }
 
 struct FriendRequestAccept {
     state: Arc<State>,
-    /// As it was before the transaction; a request never changes, but it may be gone.
-    request: FriendRequest,
+    recipient: UserId,
+    request_id: FriendRequestId,
 }
 
-#[async_trait::async_trait]
-impl Act for FriendRequestAccept {
-    type Output = ();
-
-    async fn make(&self, tx: &WriteTx) -> Result<Applied<()>, Stop> {
-        let FriendRequest {
-            request_id,
-            sender_user_id: sender,
-            recipient_user_id: recipient,
-            ..
-        } = self.request;
-        if store::friend_requests::find(tx, request_id)
+impl FriendRequestAccept {
+    /// The request that is to be accepted.
+    ///
+    /// # Errors
+    /// What is in the way of a friendship.
+    async fn pending(&self, tx: &WriteTx) -> Result<Pending, Stop> {
+        let recipient = self.recipient;
+        let pending = store::friend_requests::find(tx, self.request_id)
             .await?
-            .is_none()
-        {
+            .filter(|pending| pending.recipient == recipient)
+            .ok_or(Refusal::NotFound)?;
+        // A block ends what is pending; another server on the same database may have left a request beside one.
+        let blocks = store::blocks::between(tx, recipient, pending.sender).await?;
+        if blocks.allow_contact().is_err() {
             return Err(Refusal::NotFound.into());
         }
         let max = self.state.config.max_friends_per_user;
         if store::friendships::count(tx, recipient).await? >= max.into() {
             return Err(Refusal::TooManyFriends { max }.into());
         }
-        if store::friendships::count(tx, sender).await? >= max.into() {
+        if store::friendships::count(tx, pending.sender).await? >= max.into() {
             return Err(Refusal::SenderHasTooManyFriends { max }.into());
         }
+        Ok(pending)
+    }
+}
+
+#[async_trait::async_trait]
+impl SingleChange for FriendRequestAccept {
+    type Output = ();
+
+    async fn make(&self, tx: &WriteTx) -> Result<Applied<()>, Stop> {
+        let pending = self.pending(tx).await?;
+        let (sender, recipient) = (pending.sender, pending.recipient);
+        let names = self.state.both_usernames(tx, sender, recipient).await?;
         // Another server on the same database may have taken it since it was found.
-        if !store::friend_requests::delete(tx, request_id).await? {
+        if !store::friend_requests::delete(tx, self.request_id).await? {
             return Err(Refusal::NotFound.into());
         }
         let now = self.state.host.clock.now_unix();
@@ -75,11 +80,11 @@ impl Act for FriendRequestAccept {
             .map_err(store::unless_gone)?;
         Ok(Applied {
             output: (),
-            events: events::friend_request_update(&self.request, now)?,
+            events: events::friend_request_update(&pending.named(names), now)?,
         })
     }
 
-    fn committed(&self, (): &()) {
+    fn made(&self, (): &()) {
         self.state.friendships_total.increment(1);
     }
 }

@@ -1,8 +1,12 @@
 use std::sync::Arc;
 
-use filament_kernel::{ApiError, db::WriteTx, id::UserId, log::Applied};
+use filament_kernel::{
+    ApiError,
+    db::WriteTx,
+    id::UserId,
+    log::{Applied, SingleChange, Stop},
+};
 
-use super::act::{Act, Stop, commit};
 use crate::{
     domain::{
         friend_request::{FriendRequest, Pending},
@@ -28,23 +32,18 @@ pub(crate) async fn friend_request_create(
             "must be somebody else",
         ));
     }
-    let (sender_username, recipient_username) = state.both_usernames(sender, recipient).await?;
-    let act = FriendRequestCreate {
+    let change = FriendRequestCreate {
         state: state.clone(),
         sender,
-        sender_username,
         recipient,
-        recipient_username,
     };
-    Ok(commit(state, act).await?.request)
+    Ok(state.host.log.commit(change).await??.request)
 }
 
 struct FriendRequestCreate {
     state: Arc<State>,
     sender: UserId,
-    sender_username: String,
     recipient: UserId,
-    recipient_username: String,
 }
 
 /// What asking came to.
@@ -60,9 +59,7 @@ impl FriendRequestCreate {
     /// What is in the way of a new one. What the recipient says, be it by a block or by a list that is full, comes before the
     /// sender's own limits, so that one cannot be told from the other.
     async fn pending_already(&self, tx: &WriteTx, now: i64) -> Result<Option<Pending>, Stop> {
-        let Self {
-            sender, recipient, ..
-        } = *self;
+        let (sender, recipient) = (self.sender, self.recipient);
         let config = &self.state.config;
         let blocks = store::blocks::between(tx, sender, recipient).await?;
         blocks.allow_contact()?;
@@ -90,38 +87,33 @@ impl FriendRequestCreate {
         }
         Ok(None)
     }
-
-    fn named(&self, pending: Pending) -> FriendRequest {
-        pending.named(
-            self.sender_username.clone(),
-            self.recipient_username.clone(),
-        )
-    }
 }
 
 #[async_trait::async_trait]
-impl Act for FriendRequestCreate {
+impl SingleChange for FriendRequestCreate {
     type Output = Asked;
 
     async fn make(&self, tx: &WriteTx) -> Result<Applied<Asked>, Stop> {
+        let (sender, recipient) = (self.sender, self.recipient);
+        let names = self.state.both_usernames(tx, sender, recipient).await?;
         let now = self.state.host.clock.now_unix();
         if let Some(pending) = self.pending_already(tx, now).await? {
             return Ok(Applied::silent(Asked {
-                request: self.named(pending),
+                request: pending.named(names),
                 is_new: false,
             }));
         }
         let pending = Pending {
             request_id: self.state.host.ids.next(),
-            sender: self.sender,
-            recipient: self.recipient,
+            sender,
+            recipient,
             created_at: now,
         };
         store::friend_requests::insert(tx, pending)
             .await
             .map_err(store::unless_gone)?;
-        store::tallies::add(tx, self.sender, self.recipient, now).await?;
-        let request = self.named(pending);
+        store::tallies::add(tx, sender, recipient, now).await?;
+        let request = pending.named(names);
         Ok(Applied {
             events: events::friend_request_create(&request)?,
             output: Asked {
@@ -131,7 +123,7 @@ impl Act for FriendRequestCreate {
         })
     }
 
-    fn committed(&self, asked: &Asked) {
+    fn made(&self, asked: &Asked) {
         if asked.is_new {
             self.state.friend_requests_total.increment(1);
         }

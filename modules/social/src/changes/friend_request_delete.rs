@@ -4,10 +4,9 @@ use filament_kernel::{
     ApiError,
     db::WriteTx,
     id::{FriendRequestId, UserId},
-    log::{Applied, NewEvent},
+    log::{Applied, NewEvent, SingleChange, Stop},
 };
 
-use super::act::{Act, Stop, commit};
 use crate::{
     domain::{friend_request::Pending, refusal::Refusal},
     events,
@@ -22,12 +21,12 @@ pub(crate) async fn friend_request_delete(
     actor: UserId,
     request_id: FriendRequestId,
 ) -> Result<(), ApiError> {
-    let act = FriendRequestDelete {
+    let change = FriendRequestDelete {
         state: state.clone(),
         actor,
         request_id,
     };
-    commit(state, act).await
+    state.host.log.commit(change).await?
 }
 
 struct FriendRequestDelete {
@@ -37,7 +36,7 @@ struct FriendRequestDelete {
 }
 
 #[async_trait::async_trait]
-impl Act for FriendRequestDelete {
+impl SingleChange for FriendRequestDelete {
     type Output = ();
 
     async fn make(&self, tx: &WriteTx) -> Result<Applied<()>, Stop> {

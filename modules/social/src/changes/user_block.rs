@@ -1,14 +1,15 @@
 use std::sync::Arc;
 
 use filament_kernel::{
-    ApiError, audit::AuditEntry, db::WriteTx, http::Origin, id::UserId, log::Applied,
+    ApiError,
+    audit::AuditEntry,
+    db::WriteTx,
+    http::Origin,
+    id::UserId,
+    log::{Applied, SingleChange, Stop},
 };
 
-use super::{
-    act::{Act, Stop, commit},
-    friend_remove::end_friendship,
-    friend_request_delete::end_request,
-};
+use super::{friend_remove::end_friendship, friend_request_delete::end_request};
 use crate::{
     domain::{pair::Pair, refusal::Refusal},
     state::State,
@@ -23,17 +24,17 @@ pub(crate) async fn user_block(
     origin: Origin,
     blocked: UserId,
 ) -> Result<(), ApiError> {
+    state.block_changes_by_user.check(&actor)?;
     if actor == blocked {
         return Err(ApiError::invalid("user_id", "must be somebody else"));
     }
-    state.both_usernames(actor, blocked).await?;
-    let act = UserBlock {
+    let change = UserBlock {
         state: state.clone(),
         actor,
         origin,
         blocked,
     };
-    commit(state, act).await?;
+    state.host.log.commit(change).await??;
     Ok(())
 }
 
@@ -45,13 +46,14 @@ struct UserBlock {
 }
 
 #[async_trait::async_trait]
-impl Act for UserBlock {
+impl SingleChange for UserBlock {
     /// Whether the block is new.
     type Output = bool;
 
     async fn make(&self, tx: &WriteTx) -> Result<Applied<bool>, Stop> {
         let Self { actor, blocked, .. } = *self;
         let host = &self.state.host;
+        self.state.both_usernames(tx, actor, blocked).await?;
         if store::blocks::between(tx, actor, blocked).await?.by_sender {
             return Ok(Applied::silent(false));
         }
@@ -83,7 +85,7 @@ impl Act for UserBlock {
         })
     }
 
-    fn committed(&self, is_new: &bool) {
+    fn made(&self, is_new: &bool) {
         if *is_new {
             self.state.blocks_total.increment(1);
         }

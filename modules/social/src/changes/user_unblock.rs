@@ -1,10 +1,14 @@
 use std::sync::Arc;
 
 use filament_kernel::{
-    ApiError, audit::AuditEntry, db::WriteTx, http::Origin, id::UserId, log::Applied,
+    ApiError,
+    audit::AuditEntry,
+    db::WriteTx,
+    http::Origin,
+    id::UserId,
+    log::{Applied, SingleChange, Stop},
 };
 
-use super::act::{Act, Stop, commit};
 use crate::{state::State, store};
 
 /// Lifts the block of `blocked`, if there is one. What it ended stays ended.
@@ -15,13 +19,14 @@ pub(crate) async fn user_unblock(
     origin: Origin,
     blocked: UserId,
 ) -> Result<(), ApiError> {
-    let act = UserUnblock {
+    state.block_changes_by_user.check(&actor)?;
+    let change = UserUnblock {
         state: state.clone(),
         actor,
         origin,
         blocked,
     };
-    commit(state, act).await
+    state.host.log.commit(change).await?
 }
 
 struct UserUnblock {
@@ -32,7 +37,7 @@ struct UserUnblock {
 }
 
 #[async_trait::async_trait]
-impl Act for UserUnblock {
+impl SingleChange for UserUnblock {
     type Output = ();
 
     async fn make(&self, tx: &WriteTx) -> Result<Applied<()>, Stop> {

@@ -18,11 +18,10 @@ impl Pending {
         user == self.sender || user == self.recipient
     }
 
-    /// As clients see it.
+    /// As clients see it, with the names of sender and recipient.
     pub(crate) fn named(
         self,
-        sender_username: String,
-        recipient_username: String,
+        (sender_username, recipient_username): (String, String),
     ) -> FriendRequest {
         FriendRequest {
             request_id: self.request_id,

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use filament_kernel::{ApiError, ErrorCode};
+use filament_kernel::{ApiError, ErrorCode, log::Stop};
 
 /// Why something was not done, as far as a person can do something about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +25,12 @@ pub(crate) enum Refusal {
     SenderHasTooManyFriends { max: u32 },
     /// The caller has blocked as many users as one may.
     TooManyBlocks { max: u32 },
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal.into())
+    }
 }
 
 impl From<Refusal> for ApiError {

@@ -136,3 +136,44 @@ on_both_databases!(
         assert_eq!(seen, crowd);
     }
 );
+
+on_both_databases!(
+    a_request_beside_a_block_is_not_accepted_whoever_made_the_block,
+    async |backend| {
+        let world = World::new(backend).await;
+        let ada = world.person("ada").await;
+        for (name, by_sender) in [("bob", true), ("eve", false)] {
+            let sender = world.person(name).await;
+            let request = world.ask(sender, ada).await.expect("asked");
+            if by_sender {
+                world.block_beside(sender, ada).await;
+            } else {
+                world.block_beside(ada, sender).await;
+            }
+            let refused = world.accept(ada, &request).await.expect_err("refused");
+            assert_eq!((refused.0, refused.1), (404, "not_found"), "{name}");
+        }
+        assert!(world.friends_of(ada).await.is_empty());
+    }
+);
+
+on_both_databases!(
+    blocking_and_unblocking_are_limited_by_the_minute,
+    async |backend| {
+        let world = World::with(backend, |config| {
+            config.block_changes_per_minute_per_user = 3;
+        })
+        .await;
+        let (ada, bob) = (world.person("ada").await, world.person("bob").await);
+        world.block(ada, bob).await.expect("blocked");
+        world.unblock(ada, bob).await.expect("lifted");
+        world.block(ada, bob).await.expect("blocked");
+        let refused = [world.unblock(ada, bob).await, world.block(ada, bob).await];
+        for refused in refused {
+            let (status, code, _) = refused.expect_err("too often");
+            assert_eq!((status, code), (429, "rate_limited"));
+        }
+        // The limit is each user's own.
+        world.block(bob, ada).await.expect("blocked");
+    }
+);

@@ -15,9 +15,10 @@ use filament_kernel::{
     gateway::Gateway,
     http::RequestContext,
     id::{AuditId, GuildId, Ids, SessionId, UserId},
+    kept::Kept,
     log::{EventLog, LogBackend, LoggedEvent, NewEvent, PendingChange, Stream, Topic},
     module::{Context, Erased, Health, Host, Module, Routes},
-    ports::{Account, Accounts, Authenticator, Friends},
+    ports::{Account, Accounts, Authenticator, Friends, TokenKeyId},
     scope::ScopeOwner,
     service::{CurrentServices, Provided, ServiceTable},
 };
@@ -59,7 +60,7 @@ pub(crate) struct Answer {
 pub(crate) struct World {
     pub(crate) clock: Clock,
     pub(crate) audit: Arc<AuditTrail>,
-    pub(crate) friends: Arc<dyn Friends>,
+    friends: Arc<dyn Friends>,
     db: Database,
     events: Arc<Mutex<Vec<NewEvent>>>,
     people: Arc<People>,
@@ -71,7 +72,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// With the defaults, except that one may ask as often as one likes.
+    /// With the defaults, except that one may ask and block as often as one likes.
     pub(crate) async fn new(backend: Backend) -> Self {
         Self::with(backend, |_| {}).await
     }
@@ -85,6 +86,7 @@ impl World {
         let mut config: Config =
             toml::from_str(Config::DEFAULTS).expect("the defaults are a section");
         config.friend_requests_per_minute_per_user = 1_000_000;
+        config.block_changes_per_minute_per_user = 1_000_000;
         change(&mut config);
 
         let people = Arc::new(People::default());
@@ -111,6 +113,7 @@ impl World {
                 audit: audit.clone(),
                 clock: clock.clone(),
                 ids: ids.clone(),
+                kept: Kept::default(),
                 data_dir: std::path::PathBuf::new(),
             },
             scope: owner.scope(),
@@ -313,6 +316,20 @@ impl World {
         Ok(())
     }
 
+    /// A user's friends, as other modules get them.
+    pub(crate) async fn port_friends_of(&self, who: UserId) -> Vec<UserId> {
+        let tx = self.db.begin().await.expect("begins");
+        self.friends.friends_of(&tx, who).await.expect("the port")
+    }
+
+    /// `who` has blocked `whom`, beside whatever there is between the two: what another server may have done in the same moment.
+    pub(crate) async fn block_beside(&self, who: UserId, whom: UserId) {
+        let block = format!(
+            "INSERT INTO user_blocks (user_id, blocked_user_id, created_at) VALUES ('{who}', '{whom}', 0)"
+        );
+        self.sql(&block).await;
+    }
+
     /// The ids of a user's friends, in the order of the list.
     pub(crate) async fn friends_of(&self, who: UserId) -> Vec<UserId> {
         users(&self.get(who, "/friends").await.body["friends"])
@@ -438,6 +455,10 @@ impl Accounts for People {
         });
         Ok(known.collect())
     }
+
+    async fn accounts_in(&self, _: &WriteTx, ids: &[UserId]) -> Result<Vec<Account>, ApiError> {
+        self.accounts(ids).await
+    }
 }
 
 #[async_trait::async_trait]
@@ -450,7 +471,12 @@ impl Authenticator for People {
         Ok(Caller {
             user_id,
             session_id,
+            key: TokenKeyId::default(),
         })
+    }
+
+    fn trusts(&self, _: TokenKeyId) -> bool {
+        true
     }
 }
 

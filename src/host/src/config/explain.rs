@@ -40,7 +40,7 @@ pub struct Explanation {
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = |value: &Json| match value {
-            Json::Null => "not set".to_owned(),
+            Json::Null => "(unset)".to_owned(),
             value => value.to_string(),
         };
         for line in self.documentation.lines() {
@@ -67,18 +67,13 @@ pub fn explain(loaded: &Loaded, key: Option<&str>) -> Vec<Explanation> {
     view.explain(key)
 }
 
-/// The key or section that was probably meant by one, or by a variable, that there is not.
-pub fn nearest_key<'a>(loaded: &'a Loaded, key: &str) -> Option<&'a str> {
-    nearest(&loaded.schema, key)
-}
-
 /// What there is to say about a configuration that may have problems.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Explained {
     /// As of [`explain`], but a key with a problem has its default. Empty when there is no such key or section.
     pub explanations: Vec<Explanation>,
-    /// Where there is no such key: the key or section that was probably meant.
-    pub nearest: Option<String>,
+    /// Where there is no such key: what to say about it, as loading says it.
+    pub suggestion: Option<String>,
     /// Everything that is wrong with the configuration.
     pub problems: Option<Problems>,
 }
@@ -103,24 +98,18 @@ pub fn explain_from(
         wrong: wrong.map(|key| key.path.as_str()).collect(),
     };
     let explanations = view.explain(key);
-    let nearest = key
-        .filter(|_| explanations.is_empty())
-        .and_then(|key| nearest(&draft.schema, key))
-        .map(str::to_owned);
+    let suggestion =
+        key.filter(|_| explanations.is_empty())
+            .and_then(|key| match key.starts_with(PREFIX) {
+                true => variables::suggestion(key, &draft.schema),
+                false => draft.schema.suggestion(key),
+            });
     let problems = (!draft.problems.is_empty()).then(|| Problems::from(draft.problems.clone()));
     Explained {
         explanations,
-        nearest,
+        suggestion,
         problems,
     }
-}
-
-fn nearest<'a>(schema: &'a Schema, key: &str) -> Option<&'a str> {
-    if !key.starts_with(PREFIX) {
-        return schema.nearest(key);
-    }
-    let variable = variables::nearest(key, schema)?;
-    variables::key_named(&variable, schema).map(|key| key.path.as_str())
 }
 
 /// What explanations are made of.

@@ -93,7 +93,7 @@ impl HostConfig {
 
     /// The Unix socket through which the running server is asked and told.
     pub fn socket_path(&self) -> PathBuf {
-        self.data.dir.join("filament.sock")
+        crate::admin::socket_path(&self.data.dir)
     }
 }
 

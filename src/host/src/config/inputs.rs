@@ -41,24 +41,6 @@ impl Inputs {
         Self { file, env, profile }
     }
 
-    /// The operators' socket of the server that these inputs describe, as far as they can be read: for finding a running server
-    /// whose configuration has been broken since.
-    pub fn socket_path(&self) -> PathBuf {
-        let variable = self
-            .env
-            .get("FILAMENT_DATA__DIR")
-            .filter(|dir| !dir.is_empty());
-        let dir = match variable {
-            Some(dir) => PathBuf::from(dir),
-            None => std::fs::read_to_string(self.chosen_file().path)
-                .ok()
-                .and_then(|text| text.parse::<toml_edit::DocumentMut>().ok())
-                .and_then(|file| Some(PathBuf::from(file.get("data")?.get("dir")?.as_str()?)))
-                .unwrap_or_else(|| PathBuf::from("./data")),
-        };
-        dir.join("filament.sock")
-    }
-
     /// The configuration file: which one, and who named it.
     pub(super) fn chosen_file(&self) -> ChosenFile {
         let variable = self.env.get(CONFIG_VARIABLE);

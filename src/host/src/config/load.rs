@@ -17,13 +17,17 @@ use super::{
     loaded::{Loaded, MODULES, Shown},
     problem::{Note, Problem, Problems, Source},
     reading::{Reader, describe, learn_demands, shown_defaults},
-    schema::Schema,
+    schema::{Found, Schema},
     sections::{SectionSpec, TypedSections},
     variables::Variables,
 };
 
 /// The key that names the profile, at the top level of the file.
 const PROFILE: &str = "profile";
+
+/// The section and the key that name the data folder.
+const DATA: &str = "data";
+const DATA_DIR: &str = "data.dir";
 
 /// All that is known of a configuration, whether it can be used or not.
 pub(super) struct Draft {
@@ -60,6 +64,25 @@ pub fn load(
         }),
         // Each section that could not be read has said why.
         _ => Err(Problems::from(draft.problems)),
+    }
+}
+
+/// The data folder of what [`load`] takes, also when that has problems: bad values of other keys leave no doubt about it.
+/// Fails with what does: a file that cannot be read, a section or a variable that there is not, or what is wrong with `[data]`.
+pub fn data_dir(
+    sections: &[SectionSpec],
+    module_ids: &[&'static str],
+    inputs: &Inputs,
+) -> Result<PathBuf, Problems> {
+    let draft = draft(sections, module_ids, inputs);
+    let in_doubt = |problem: &Problem| {
+        let section = problem.key.split('.').next().unwrap_or_default();
+        section == DATA || matches!(draft.schema.find(section), Found::Unknown)
+    };
+    let (doubts, _): (Vec<_>, Vec<_>) = draft.problems.into_iter().partition(in_doubt);
+    match draft.settled.value(DATA_DIR).and_then(Value::as_str) {
+        Some(dir) if doubts.is_empty() => Ok(PathBuf::from(dir)),
+        _ => Err(Problems::from(doubts)),
     }
 }
 

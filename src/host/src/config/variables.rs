@@ -187,7 +187,7 @@ pub(super) fn key_named<'a>(name: &str, schema: &'a Schema) -> Option<&'a KeySpe
 }
 
 /// What to say about a variable that there is not.
-fn suggestion(name: &str, schema: &Schema) -> Option<String> {
+pub(super) fn suggestion(name: &str, schema: &Schema) -> Option<String> {
     let guess = nearest(name, schema).map(|guess| suggest::did_you_mean(&guess));
     guess.or_else(|| schema.suggestion(&key_in_known_group(name, schema)?))
 }
@@ -199,7 +199,7 @@ fn key_in_known_group(name: &str, schema: &Schema) -> Option<String> {
 }
 
 /// The variable that was probably meant by `name`.
-pub(super) fn nearest(name: &str, schema: &Schema) -> Option<String> {
+fn nearest(name: &str, schema: &Schema) -> Option<String> {
     let known_group = key_in_known_group(name, schema);
     let (name, suffix) = match name.strip_suffix(FILE_SUFFIX) {
         Some(base) => (base, FILE_SUFFIX),

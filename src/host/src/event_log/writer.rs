@@ -132,7 +132,7 @@ impl Writer {
             }
             let batch = std::mem::take(&mut waiting);
             metrics::histogram!("filament_log_batch_changes").record(batch.len() as f64);
-            for part in split_after_barriers(batch) {
+            for part in split_at_barriers(batch) {
                 self.write_all(part).await;
             }
         }
@@ -317,19 +317,19 @@ impl Writer {
     }
 }
 
-/// Splits a batch so that each barrier is the last change of its transaction.
-fn split_after_barriers(batch: Vec<Change>) -> Vec<Vec<Change>> {
-    let mut parts = vec![Vec::new()];
+/// Splits a batch into what shares a transaction, keeping the order. A barrier stands alone: what comes before it is committed and
+/// noted in memory before the barrier is judged by that, and what comes after is judged by what the barrier left.
+fn split_at_barriers(batch: Vec<Change>) -> Vec<Vec<Change>> {
+    let mut parts: Vec<Vec<Change>> = Vec::new();
+    let mut is_open = false;
     for change in batch {
         let is_barrier = change.is_barrier();
-        if let Some(part) = parts.last_mut() {
-            part.push(change);
+        match parts.last_mut() {
+            Some(part) if is_open && !is_barrier => part.push(change),
+            _ => parts.push(vec![change]),
         }
-        if is_barrier {
-            parts.push(Vec::new());
-        }
+        is_open = !is_barrier;
     }
-    parts.retain(|part| !part.is_empty());
     parts
 }
 

@@ -96,6 +96,11 @@ impl Doors {
         }
     }
 
+    /// Who is in.
+    pub(super) fn sockets(&self) -> Vec<Arc<Socket>> {
+        self.sockets.values().cloned().collect()
+    }
+
     pub(super) fn len(&self) -> usize {
         self.sockets.len()
     }
@@ -116,7 +121,7 @@ impl Doors {
     /// Lets nobody in any more; answers who is in.
     pub(super) fn close(&mut self) -> Vec<Arc<Socket>> {
         self.open = false;
-        self.sockets.values().cloned().collect()
+        self.sockets()
     }
 
     fn forget_sessions(&mut self) {

@@ -17,6 +17,7 @@ use filament_kernel::{
     id::{SessionId, UserId},
     limits::limit_key,
     log::{Stream, Topic},
+    ports::Authenticator,
 };
 use filament_protocol::CloseCode;
 use tokio::{sync::Semaphore, time::timeout};
@@ -116,13 +117,15 @@ impl Hub {
         self.pressure.settle().await;
     }
 
-    /// Tells every socket which modules came and went with `generation`, and asks those that came who follows what.
+    /// Closes the sockets whose key is trusted no more, tells the others which modules came and went with `generation`, and asks those
+    /// that came who follows what. To be called after every change, also of what the modules work with.
     pub fn modules_changed(
         self: &Arc<Self>,
         up: &[&'static str],
         down: &[&'static str],
         generation: u64,
     ) {
+        self.close_untrusted();
         let told = |name: &'static str, modules: &[&'static str]| -> Vec<Bytes> {
             modules
                 .iter()
@@ -179,9 +182,28 @@ impl Hub {
         self.settings.load()
     }
 
-    /// Whether the caller's session has ended while its socket was open.
+    /// Whether the caller's session has ended while its socket was open, or its key is trusted no more.
     pub(super) fn has_ended(&self, caller: &Caller) -> bool {
-        self.doors().has_ended(caller.session_id)
+        self.doors().has_ended(caller.session_id) || !self.trusts(caller)
+    }
+
+    /// Whether the key of the caller's token is good now. Nobody loses a socket because nobody can tell.
+    fn trusts(&self, caller: &Caller) -> bool {
+        self.authenticator()
+            .is_none_or(|authenticator| authenticator.trusts(caller.key))
+    }
+
+    fn close_untrusted(&self) {
+        let Some(authenticator) = self.authenticator() else {
+            return;
+        };
+        let mut sockets = self.doors().sockets();
+        sockets.retain(|socket| !authenticator.trusts(socket.caller.key));
+        send_away(&sockets, "the key of the access token is good no more");
+    }
+
+    fn authenticator(&self) -> Option<Arc<dyn Authenticator>> {
+        self.table().and_then(|table| table.authenticator())
     }
 
     pub(super) fn table(&self) -> Option<Arc<dyn Table>> {
@@ -228,11 +250,16 @@ impl Hub {
         })?;
         metrics::gauge!("filament_gateway_sockets").increment(1);
         metrics::counter!("filament_gateway_opened_total").increment(1);
-        Ok(Registration {
+        let registration = Registration {
             watch: Some(Watch::new(&socket.user)),
             socket,
             ended: super::connection::ABNORMAL,
-        })
+        };
+        // The token may have been checked before a key was given up. Whoever gives one up from here on finds the socket.
+        if !self.trusts(&caller) {
+            return Err(ApiError::unauthenticated());
+        }
+        Ok(registration)
     }
 
     /// Takes a socket out of everything.
@@ -311,9 +338,14 @@ impl Gateway for Hub {
 
     fn end_session(&self, session: SessionId, reason: &str) {
         let sockets = self.doors().end_session(session);
-        for socket in sockets {
-            let goodbye = Close::new(CloseCode::PolicyViolation, reason.to_owned());
-            socket.outbox.close(goodbye, Waiting::Dropped);
-        }
+        send_away(&sockets, reason);
+    }
+}
+
+/// Closes sockets now, whatever still waits for them.
+fn send_away(sockets: &[Arc<Socket>], reason: &str) {
+    for socket in sockets {
+        let goodbye = Close::new(CloseCode::PolicyViolation, reason.to_owned());
+        socket.outbox.close(goodbye, Waiting::Dropped);
     }
 }

@@ -13,6 +13,7 @@ use filament_kernel::{
     gateway::{Audience, Command, Socket},
     id::{ChannelId, GuildId, UserId},
     log::{Stream, Topic},
+    ports::{Authenticator, TokenKeyId},
 };
 use serde_json::value::RawValue;
 use tokio::{
@@ -61,6 +62,13 @@ fn guild(number: u128) -> Stream {
     Stream::Guild(GuildId::from(Ulid::from(number)))
 }
 
+/// The key of a user's tokens: everybody has another one.
+fn key_of(user: UserId) -> TokenKeyId {
+    let mut key = [0; 12];
+    key.copy_from_slice(&user.ulid().to_bytes()[4..]);
+    TokenKeyId(key)
+}
+
 fn channel(guild: u128, channel: u128) -> Topic {
     Topic::channel(
         Ulid::from(guild).into(),
@@ -93,6 +101,19 @@ struct Module {
     asked: Semaphore,
     presence: Mutex<Vec<Told>>,
     commands: Mutex<HashMap<&'static str, Offer>>,
+    /// The keys that are good no more.
+    lost_keys: Mutex<Vec<TokenKeyId>>,
+}
+
+#[async_trait::async_trait]
+impl Authenticator for Module {
+    async fn authenticate(&self, _: &str) -> Result<Caller, ApiError> {
+        Err(ApiError::unauthenticated())
+    }
+
+    fn trusts(&self, key: TokenKeyId) -> bool {
+        !self.lost_keys.lock().expect("a lock").contains(&key)
+    }
 }
 
 #[async_trait::async_trait]
@@ -130,6 +151,10 @@ impl Table for Current {
         vec![("module", self.0.clone())]
     }
 
+    fn authenticator(&self) -> Option<Arc<dyn Authenticator>> {
+        Some(self.0.clone())
+    }
+
     fn generation(&self) -> u64 {
         1
     }
@@ -159,6 +184,7 @@ impl World {
             asked: Semaphore::new(0),
             presence: Mutex::default(),
             commands: Mutex::default(),
+            lost_keys: Mutex::default(),
         });
         let hub = Hub::new(settings.clone());
         hub.connect_table(Arc::new(Current(module.clone())));
@@ -177,6 +203,12 @@ impl World {
             .insert(user, streams.to_vec());
     }
 
+    /// The key of a user's tokens is good no more, as of the next change of modules.
+    fn loses_key_of(&self, user: UserId) {
+        let mut lost = self.module.lost_keys.lock().expect("a lock");
+        lost.push(key_of(user));
+    }
+
     fn offers(&self, name: &'static str, lookup: Offer) {
         self.module
             .commands
@@ -189,6 +221,7 @@ impl World {
         Caller {
             user_id: user,
             session_id: user.ulid().into(),
+            key: key_of(user),
         }
     }
 

@@ -68,9 +68,10 @@ impl App {
         let limit = limited(&path)
             .then(|| snapshot.http.per_ip.check(&limit_key(context.client_ip)))
             .transpose();
-        let (allowance, answer) = match limit {
+        let route = Arc::new(RouteAllowance::default());
+        let (address, answer) = match limit {
             Ok(allowance) => {
-                let work = self.answer(&snapshot, &context, parts, &upload);
+                let work = self.answer(&snapshot, &context, &route, parts, &upload);
                 let answer = AssertUnwindSafe(work)
                     .catch_unwind()
                     .await
@@ -86,6 +87,7 @@ impl App {
             }
             Err(limited) => (None, Err(limited)),
         };
+        let refused_by = answer.as_ref().err().and_then(ApiError::allowance);
         let mut response = answer.unwrap_or_else(|failure| {
             let mut response = render(&failure, &context.request_id);
             if failure.code() == ErrorCode::METHOD_NOT_ALLOWED
@@ -95,7 +97,12 @@ impl App {
             }
             response
         });
-        finish_headers(&mut response, &context, allowance);
+        // The tighter one first.
+        let allowances: Vec<Allowance> = [refused_by, route.get(), address]
+            .into_iter()
+            .flatten()
+            .collect();
+        finish_headers(&mut response, &context, &allowances);
         if !upload.drained().await {
             response
                 .headers_mut()
@@ -127,6 +134,7 @@ impl App {
         &self,
         snapshot: &Arc<Snapshot>,
         context: &Arc<RequestContext>,
+        route: &Arc<RouteAllowance>,
         parts: RequestParts,
         upload: &Upload,
     ) -> Result<Response, ApiError> {
@@ -148,6 +156,7 @@ impl App {
         request.extensions_mut().insert(limit);
         request.extensions_mut().insert(context.clone());
         request.extensions_mut().insert(snapshot.clone());
+        request.extensions_mut().insert(route.clone());
         if request.headers().contains_key(idempotency::HEADER) {
             request.extensions_mut().insert(self.idempotency.clone());
         }
@@ -238,11 +247,7 @@ fn document(snapshot: &Snapshot, request: &Request) -> Response {
         .body(snapshot.document.clone())
 }
 
-fn finish_headers(response: &mut Response, context: &RequestContext, per_ip: Option<Allowance>) {
-    let route = response
-        .extensions()
-        .get::<RouteAllowance>()
-        .map(|route| route.0);
+fn finish_headers(response: &mut Response, context: &RequestContext, allowances: &[Allowance]) {
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(&context.request_id) {
         headers.insert("x-request-id", id);
@@ -254,26 +259,19 @@ fn finish_headers(response: &mut Response, context: &RequestContext, per_ip: Opt
     headers
         .entry(header::CACHE_CONTROL)
         .or_insert(HeaderValue::from_static("private, no-store"));
-    // draft-ietf-httpapi-ratelimit-headers-10: policies and what is left of each, the tighter one first.
-    let named: Vec<(&str, Allowance)> = route
-        .map(|allowance| ("route", allowance))
-        .into_iter()
-        .chain(per_ip.map(|allowance| ("address", allowance)))
-        .collect();
-    if named.is_empty() {
+    if allowances.is_empty() {
         return;
     }
-    let list = |write: fn(&str, &Allowance) -> String| {
-        let items: Vec<String> = named
-            .iter()
-            .map(|(name, allowance)| write(name, allowance))
-            .collect();
+    // draft-ietf-httpapi-ratelimit-headers-10: policies and what is left of each.
+    let list = |write: fn(&Allowance) -> String| {
+        let items: Vec<String> = allowances.iter().map(write).collect();
         HeaderValue::from_str(&items.join(", ")).ok()
     };
-    if let Some(policy) = list(|name, a| format!("\"{name}\";q={};w={}", a.quota, a.window_secs)) {
-        headers.insert("ratelimit-policy", policy);
+    if let Some(policies) = list(|a| format!("\"{}\";q={};w={}", a.policy, a.quota, a.window_secs))
+    {
+        headers.insert("ratelimit-policy", policies);
     }
-    if let Some(left) = list(|name, a| format!("\"{name}\";r={};t={}", a.remaining, a.wait_secs)) {
+    if let Some(left) = list(|a| format!("\"{}\";r={};t={}", a.policy, a.remaining, a.wait_secs)) {
         headers.insert("ratelimit", left);
     }
 }

@@ -1,4 +1,9 @@
-use std::{net::IpAddr, panic::AssertUnwindSafe, sync::Arc, time::Instant};
+use std::{
+    net::IpAddr,
+    panic::AssertUnwindSafe,
+    sync::{Arc, OnceLock},
+    time::Instant,
+};
 
 use filament_kernel::{
     ApiError,
@@ -17,9 +22,15 @@ use super::idempotency::Idempotency;
 /// The limit on a module's routes: by route and client address.
 pub type RouteLimit = RateLimit<(Arc<str>, IpAddr)>;
 
-/// What a route's limit has left; travels with the answer to where headers are written.
-#[derive(Clone, Copy)]
-pub(super) struct RouteAllowance(pub(super) Allowance);
+/// What the limit on a request's route has left: noted when the request gets there, told in the answer whatever that becomes.
+#[derive(Default)]
+pub(super) struct RouteAllowance(OnceLock<Allowance>);
+
+impl RouteAllowance {
+    pub(super) fn get(&self) -> Option<Allowance> {
+        self.0.get().copied()
+    }
+}
 
 /// A route of a module with what the host puts around it: a panic stays inside and is a 500 and a count; the limit of
 /// the module's routes; its time in the metrics; and, where it takes an `Idempotency-Key`, that retries get the first answer.
@@ -88,29 +99,25 @@ impl Endpoint for ContainedEndpoint {
 
     async fn call(&self, request: Request) -> Result<Response> {
         let handler = &self.handler;
-        let allowance = match &self.limit {
-            Some(limit) => {
-                let client = RequestContext::of(&request)?.client_ip;
-                Some(limit.check(&(handler.operation.clone(), limit_key(client)))?)
+        if let Some(limit) = &self.limit {
+            let client = RequestContext::of(&request)?.client_ip;
+            let allowance = limit.check(&(handler.operation.clone(), limit_key(client)))?;
+            if let Some(noted) = request.extensions().get::<Arc<RouteAllowance>>() {
+                noted.0.get_or_init(|| allowance);
             }
-            None => None,
-        };
+        }
         // Dispatch puts it there where the request has the header.
         let idempotency = self
             .takes_key
             .then(|| request.extensions().get::<Arc<Idempotency>>().cloned())
             .flatten();
-        let mut response = match idempotency {
+        match idempotency {
             Some(idempotency) => {
                 let handler = handler.clone();
                 let run = move |request| async move { handler.call(request).await };
-                idempotency.answer(request, run).await?
+                idempotency.answer(request, run).await
             }
-            None => handler.call(request).await?,
-        };
-        if let Some(allowance) = allowance {
-            response.extensions_mut().insert(RouteAllowance(allowance));
+            None => handler.call(request).await,
         }
-        Ok(response)
     }
 }

@@ -1,6 +1,7 @@
 use filament_kernel::{
     ApiError, ErrorCode,
-    http::{body_broken_off, payload_too_large},
+    http::{body_broken_off, payload_too_large, plain_reason},
+    limits::whole_secs,
 };
 use poem::{
     Error, Response,
@@ -36,7 +37,7 @@ pub(super) fn api_error(error: Error, snapshot: &Snapshot, path: &str) -> ApiErr
         );
     }
     if let Some(param) = error.downcast_ref::<ParseParamError>() {
-        return invalid(format!("{}: {}", param.name, plain(&param.reason)));
+        return invalid(format!("{}: {}", param.name, plain_reason(&param.reason)));
     }
     if let Some(param) = error.downcast_ref::<ParsePathError>() {
         // The framework numbers the parameters of a path: param0, param1 …
@@ -46,12 +47,12 @@ pub(super) fn api_error(error: Error, snapshot: &Snapshot, path: &str) -> ApiErr
             .and_then(|number| number.parse().ok())
             .and_then(|number: usize| snapshot.parameter(path, number))
             .unwrap_or(param.name);
-        return invalid(format!("{name}: {}", plain(&param.reason)));
+        return invalid(format!("{name}: {}", plain_reason(&param.reason)));
     }
     if let Some(body) = error.downcast_ref::<ParseRequestPayloadError>() {
         return invalid(format!(
             "the body is not acceptable: {}",
-            plain(&body.reason)
+            plain_reason(&body.reason)
         ));
     }
     if error.is::<ContentTypeError>() {
@@ -85,19 +86,6 @@ fn is_over_limit(io: &std::io::Error) -> bool {
         };
     }
     false
-}
-
-/// The framework wraps what a type says: `failed to parse "string(ulid)": must be an id`.
-fn plain(reason: &str) -> &str {
-    match reason.strip_prefix("failed to parse \"") {
-        Some(rest) => rest
-            .split_once("\": ")
-            .map_or(reason, |(_, said)| plain(said)),
-        None if reason == "Expect a valid enumeration value." => {
-            "must be one of the words that the API's document lists"
-        }
-        None => reason,
-    }
 }
 
 fn by_status(error: Error) -> ApiError {
@@ -138,8 +126,7 @@ pub(super) fn render(error: &ApiError, request_id: &str) -> Response {
         .status(status(code.status))
         .content_type(CONTENT_TYPE);
     if let Some(wait) = error.wait() {
-        let secs = wait.as_millis().div_ceil(1000).max(1);
-        response = response.header(header::RETRY_AFTER, secs.to_string());
+        response = response.header(header::RETRY_AFTER, whole_secs(wait).to_string());
     }
     if code.status == 401 {
         response = response.header(header::WWW_AUTHENTICATE, "Bearer");
@@ -150,8 +137,15 @@ pub(super) fn render(error: &ApiError, request_id: &str) -> Response {
 /// The media type of [`body`].
 pub(super) const CONTENT_TYPE: &str = "application/json; charset=utf-8";
 
+/// A message may quote what was sent; a longer one is cut here, so that nobody is sent their own body back.
+const MESSAGE_CHARS: usize = 1_000;
+
 /// The body of every failure.
 pub(super) fn body(code: &str, message: &str, request_id: &str) -> String {
+    let message = match message.char_indices().nth(MESSAGE_CHARS) {
+        Some((end, _)) => format!("{} …", &message[..end]),
+        None => message.to_string(),
+    };
     serde_json::json!({ "error": code, "message": message, "request_id": request_id }).to_string()
 }
 

@@ -15,12 +15,15 @@
 mod key;
 mod outcome;
 mod store;
-mod turns;
 
 use std::{future::Future, sync::Arc, time::Duration};
 
 use filament_kernel::{
-    ApiError, Caller, ErrorCode, caller::bearer_token, http::RequestContext, module::Host,
+    ApiError, Caller, ErrorCode,
+    caller::bearer_token,
+    http::RequestContext,
+    module::Host,
+    turns::{Turn, Turns},
 };
 use poem::{Error, Request, Response, Result, error::ReadBodyError};
 use tokio::{sync::oneshot, time::sleep};
@@ -33,7 +36,6 @@ use self::{
     key::{Hash, Key, fingerprint},
     outcome::Outcome,
     store::{Known, Progress, Store},
-    turns::{Turn, Turns},
 };
 use super::failure::api_error;
 use crate::snapshot::Snapshot;
@@ -57,7 +59,7 @@ const SWEEP_EVERY: Duration = Duration::from_secs(60);
 /// See the text above.
 pub struct Idempotency {
     store: Store,
-    turns: Turns,
+    turns: Turns<Key>,
     under_way: TaskTracker,
 }
 
@@ -137,7 +139,7 @@ impl Idempotency {
     /// Claims the key and carries the request out, in a task of its own: a client that goes away ends the wait, not the work.
     async fn attempt<F, Fut>(
         self: &Arc<Self>,
-        turn: Turn,
+        turn: Turn<Key>,
         key: Key,
         fingerprint: Hash,
         request: Request,

@@ -28,7 +28,7 @@ impl HttpSettings {
         let per_ip = if old.per_ip.rate() == rate {
             old.per_ip.clone()
         } else {
-            Arc::new(RateLimit::per_minute(rate))
+            Arc::new(per_address(rate))
         };
         Self {
             per_ip,
@@ -40,7 +40,7 @@ impl HttpSettings {
     pub fn new(config: &Loaded) -> Self {
         let http = &config.host.http;
         Self {
-            per_ip: Arc::new(RateLimit::per_minute(http.rate_limit_requests_per_minute)),
+            per_ip: Arc::new(per_address(http.rate_limit_requests_per_minute)),
             request_timeout: http.request_timeout(),
             max_json_body_bytes: http.max_json_body_bytes,
             trusted_proxies: config.host.server.trusted_proxy_cidrs.clone(),
@@ -48,4 +48,8 @@ impl HttpSettings {
             compression: http.compression,
         }
     }
+}
+
+fn per_address(rate: u32) -> RateLimit<IpAddr> {
+    RateLimit::per_minute(rate).named("address")
 }

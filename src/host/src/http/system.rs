@@ -13,7 +13,7 @@ use filament_kernel::{
     module::{Erased, Routes, document_of},
 };
 use metrics_exporter_prometheus::PrometheusHandle;
-use poem::web::Data;
+use poem::{http::HeaderMap, web::Data};
 use poem_openapi::{
     Object, OpenApi,
     param::Query,
@@ -148,13 +148,22 @@ impl SystemApi {
 
     /// Figures for a monitor
     ///
-    /// Prometheus text. Answers only the networks of `http.metrics_allowed_cidrs`.
+    /// Prometheus text.
+    ///
+    /// - 403: The client's address is in none of the networks of `http.metrics_allowed_cidrs`
     #[oai(path = "/metrics", method = "get", operation_id = "metrics")]
     async fn metrics(
         &self,
         ClientIp(client): ClientIp,
         snapshot: Data<&Arc<Snapshot>>,
+        headers: &HeaderMap,
     ) -> Result<PlainText<String>, ApiError> {
+        // Behind a proxy that nobody told us of, everybody seems to be the proxy, and often on this very machine.
+        if snapshot.http.trusted_proxies.is_empty() && headers.contains_key("x-forwarded-for") {
+            return Err(ApiError::forbidden(
+                "metrics are not for requests through a proxy that `server.trusted_proxy_cidrs` does not name",
+            ));
+        }
         if !snapshot
             .http
             .metrics_readers

@@ -152,9 +152,12 @@ fn live(listed: &Listed, erased: Erased, health: Health) -> Result<Live, String>
             .collect(),
         health,
         operator_commands: parts.operator_commands,
-        route_limit: parts
-            .route_limit
-            .map(|(prefix, rate)| (prefix, Arc::new(RouteLimit::per_minute(rate)))),
+        route_limit: parts.route_limit.map(|(prefix, rate)| {
+            (
+                prefix,
+                Arc::new(RouteLimit::per_minute(rate).named("route")),
+            )
+        }),
         counted: Counted::new(),
     })
 }

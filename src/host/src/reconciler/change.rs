@@ -146,6 +146,9 @@ impl Engine {
         };
         let plan = plan::plan(&catalogue, &running, &wanted).map_err(Refusal::Conflict)?;
         info!(plan = plan.to_string().replace('\n', "; "), "plan");
+        if plan.is_empty() && self.config.is_some() {
+            return Ok(self.as_it_is(plan));
+        }
 
         let started = Instant::now();
         let mut next: BTreeMap<&'static str, Arc<Live>> = BTreeMap::new();
@@ -248,6 +251,18 @@ impl Engine {
             drain: draining.elapsed(),
             failed,
         })
+    }
+
+    /// What a change came to that changes nothing: the running generation goes on, and nobody is told of another.
+    fn as_it_is(&self, plan: Plan) -> Outcome {
+        Outcome {
+            generation: self.machinery.current.load().generation,
+            plan,
+            prepare: Duration::ZERO,
+            commit: Duration::ZERO,
+            drain: Duration::ZERO,
+            failed: BTreeMap::new(),
+        }
     }
 
     /// After the swap: starts the tasks of what came, takes what goes out of the list, and tells everybody.

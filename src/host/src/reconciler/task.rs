@@ -194,6 +194,12 @@ impl Task {
         info!(trigger, "reload");
         let result = self.try_reload().await;
         match &result {
+            Ok(report) if report.plan.is_empty() => {
+                info!(
+                    generation = report.generation,
+                    "nothing has changed; the running generation goes on"
+                );
+            }
             Ok(report) => info!(
                 generation = report.generation,
                 prepare_ms = report.prepare_ms,

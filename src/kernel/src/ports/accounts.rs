@@ -1,4 +1,4 @@
-use crate::{error::ApiError, id::UserId, service::Port};
+use crate::{db::WriteTx, error::ApiError, id::UserId, service::Port};
 
 /// What other modules may know of an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +19,12 @@ pub trait Accounts: Send + Sync {
     /// # Errors
     /// When the database is away.
     async fn accounts(&self, ids: &[UserId]) -> Result<Vec<Account>, ApiError>;
+
+    /// The same, as `tx` sees them: what a change of the log reads in its transaction, no other change replaces before it is committed.
+    ///
+    /// # Errors
+    /// When the database is away.
+    async fn accounts_in(&self, tx: &WriteTx, ids: &[UserId]) -> Result<Vec<Account>, ApiError>;
 }
 
 impl Port for dyn Accounts {

@@ -1,7 +1,5 @@
 //! Accounts, as the operator looks after them: each command is one question to the running server, whose auth module answers.
 
-use std::io::{BufRead, Read};
-
 use filament_host::{admin::Ask, config::Inputs, server::Product};
 use serde_json::{Map, Value, json};
 
@@ -9,27 +7,26 @@ use super::ask_running;
 use crate::{
     cli::{PasswordArgument, UserCommand},
     exit::Exit,
-    output,
+    failure::Failure,
+    output, password,
     table::{Table, utc},
 };
 
 /// The most accounts that the server lists at once.
 const PAGE: u32 = 200;
-/// More of standard input is not taken for a password.
-const MAX_PASSWORD_BYTES: u64 = 4096;
 
 pub(super) async fn user(
     product: &Product,
     inputs: &Inputs,
     command: UserCommand,
     json: bool,
-) -> Exit {
+) -> Result<(), Failure> {
     let operator = Operator {
         product,
         inputs,
         json,
     };
-    let done = match command {
+    match command {
         UserCommand::Create { name, password } => operator.create(&name, &password).await,
         UserCommand::List { search } => operator.list(search.as_deref()).await,
         UserCommand::Disable { name } => operator.switch("user.disable", &name).await,
@@ -39,12 +36,8 @@ pub(super) async fn user(
         }
         UserCommand::Sessions { name, end, end_all } => match end {
             None if !end_all => operator.sessions(&name).await,
-            end => operator.end_sessions(&name, end.as_deref()).await,
+            end => operator.end_sessions(&name, end).await,
         },
-    };
-    match done {
-        Ok(()) => Exit::Ok,
-        Err(exit) => exit,
     }
 }
 
@@ -56,8 +49,8 @@ struct Operator<'a> {
 }
 
 impl Operator<'_> {
-    /// Has the running server carry out a command. A refusal is told here; with `--json` also as JSON.
-    async fn run(&self, name: &str, data: Value) -> Result<Value, Exit> {
+    /// Has the running server carry out a command.
+    async fn run(&self, name: &str, data: Value) -> Result<Value, Failure> {
         let data = match data {
             Value::Object(data) => data,
             _ => Map::new(),
@@ -67,32 +60,46 @@ impl Operator<'_> {
         let Some(error) = answer["error"].as_str() else {
             return Ok(answer["result"].take());
         };
-        if self.json {
-            output::json(&answer);
-        } else {
-            output::complain(format!("refused: {error}"));
-        }
-        Err(match answer["code"].as_str() {
+        let exit = match answer["code"].as_str() {
             Some("service_unavailable") => Exit::Unavailable,
             Some("internal_error") => Exit::Software,
             _ => Exit::Refused,
-        })
+        };
+        let text = format!("refused: {error}");
+        Err(Failure::with_object(exit, text, answer))
     }
 
-    async fn create(&self, name: &str, password: &PasswordArgument) -> Result<(), Exit> {
-        let data = json!({ "username": name, "password": read_password(password)? });
+    async fn create(&self, name: &str, password: &PasswordArgument) -> Result<(), Failure> {
+        let data = json!({ "username": name, "password": given(password).await? });
         let made = self.run("user.create", data).await?;
-        if self.json {
-            output::json(&made);
+        let (name, user_id) = (text(&made["username"]), text(&made["user_id"]));
+        self.hand_over(
+            &made,
+            &format!("{name} has an account: {user_id}"),
+            "the account was made",
+        )
+    }
+
+    /// Tells what was done, and the password if the server made one: it is told once, and stored nowhere but as a hash.
+    fn hand_over(&self, answer: &Value, told: &str, done: &str) -> Result<(), Failure> {
+        let password = answer["password"].as_str();
+        let printed = match (self.json, password) {
+            (true, _) => output::json(answer),
+            (false, None) => output::say(told),
+            (false, Some(password)) => output::say(format!(
+                "{told}\npassword: {password}\nIt is not shown again. Hand it over safely, and have it changed."
+            )),
+        };
+        if printed || password.is_none() {
             return Ok(());
         }
-        let (name, user_id) = (text(&made["username"]), text(&made["user_id"]));
-        output::say(format!("{name} has an account: {user_id}"));
-        show_password(&made);
-        Ok(())
+        let text = format!(
+            "{done}, but its password could not be printed; give it another password with `admin user reset-password`"
+        );
+        Err(Failure::new(Exit::Output, text))
     }
 
-    async fn list(&self, search: Option<&str>) -> Result<(), Exit> {
+    async fn list(&self, search: Option<&str>) -> Result<(), Failure> {
         let mut users = Vec::new();
         let mut after = Value::Null;
         loop {
@@ -108,6 +115,13 @@ impl Operator<'_> {
         }
         if self.json {
             output::json(&json!({ "users": users }));
+            return Ok(());
+        }
+        if users.is_empty() {
+            output::complain(match search {
+                Some(part) => format!("no account has `{part}` in its name"),
+                None => "no account".to_string(),
+            });
             return Ok(());
         }
         let mut table = Table::new(["NAME", "ID", "CREATED", "STATE", "SESSIONS", "LAST USED"]);
@@ -126,7 +140,7 @@ impl Operator<'_> {
         Ok(())
     }
 
-    async fn switch(&self, command: &str, name: &str) -> Result<(), Exit> {
+    async fn switch(&self, command: &str, name: &str) -> Result<(), Failure> {
         let switched = self.run(command, json!({ "username": name })).await?;
         if self.json {
             output::json(&switched);
@@ -140,28 +154,33 @@ impl Operator<'_> {
         Ok(())
     }
 
-    async fn reset_password(&self, name: &str, password: &PasswordArgument) -> Result<(), Exit> {
-        let data = json!({ "username": name, "password": read_password(password)? });
+    async fn reset_password(&self, name: &str, password: &PasswordArgument) -> Result<(), Failure> {
+        let data = json!({ "username": name, "password": given(password).await? });
         let reset = self.run("user.reset_password", data).await?;
-        if self.json {
-            output::json(&reset);
-            return Ok(());
-        }
         let name = text(&reset["username"]);
-        output::say(format!("{name} has another password; {}", ended(&reset)));
-        show_password(&reset);
-        Ok(())
+        self.hand_over(
+            &reset,
+            &format!("{name} has another password; {}", ended(&reset)),
+            "the account has another password",
+        )
     }
 
-    async fn sessions(&self, name: &str) -> Result<(), Exit> {
+    async fn sessions(&self, name: &str) -> Result<(), Failure> {
         let data = json!({ "username": name });
         let answer = self.run("user.sessions", data).await?;
         if self.json {
             output::json(&answer);
             return Ok(());
         }
+        let sessions = answer["sessions"].as_array();
+        let sessions = sessions.filter(|sessions| !sessions.is_empty());
+        let Some(sessions) = sessions else {
+            let name = text(&answer["username"]);
+            output::complain(format!("{name} has no live session"));
+            return Ok(());
+        };
         let mut table = Table::new(["SESSION", "CREATED", "LAST USED", "NETWORK", "CLIENT"]);
-        for session in answer["sessions"].as_array().into_iter().flatten() {
+        for session in sessions {
             table.row([
                 text(&session["session_id"]),
                 time(&session["created_at_unix"]),
@@ -175,7 +194,8 @@ impl Operator<'_> {
     }
 
     /// Ends one session, or all of them.
-    async fn end_sessions(&self, name: &str, session_id: Option<&str>) -> Result<(), Exit> {
+    async fn end_sessions(&self, name: &str, session_id: Option<String>) -> Result<(), Failure> {
+        let session_id = session_id.map(|id| id.to_ascii_uppercase());
         let data = json!({ "username": name, "session_id": session_id });
         let answer = self.run("user.end_sessions", data).await?;
         if self.json {
@@ -187,33 +207,11 @@ impl Operator<'_> {
     }
 }
 
-/// The password on standard input, if that is where it is: without the end of its line.
-fn read_password(argument: &PasswordArgument) -> Result<Option<String>, Exit> {
-    if !argument.password_stdin {
-        return Ok(None);
-    }
-    let mut line = String::new();
-    let read = std::io::stdin()
-        .lock()
-        .take(MAX_PASSWORD_BYTES)
-        .read_line(&mut line);
-    if let Err(error) = read {
-        output::complain(format!("standard input cannot be read as text: {error}"));
-        return Err(Exit::Refused);
-    }
-    let password = line.trim_end_matches(['\r', '\n']);
-    if password.is_empty() {
-        output::complain("standard input holds no password");
-        return Err(Exit::Refused);
-    }
-    Ok(Some(password.to_string()))
-}
-
-/// A password that the server made is told once, and stored nowhere but as a hash.
-fn show_password(answer: &Value) {
-    if let Some(password) = answer["password"].as_str() {
-        output::say(format!("password: {password}"));
-        output::say("It is not shown again. Hand it over safely, and have it changed.");
+/// The password of the operator's own, where there is to be one.
+async fn given(argument: &PasswordArgument) -> Result<Option<String>, Failure> {
+    match argument.password_stdin {
+        true => password::read().await.map(Some),
+        false => Ok(None),
     }
 }
 
@@ -225,9 +223,10 @@ fn ended(answer: &Value) -> String {
     }
 }
 
-/// A text that may be unset.
+/// A text that may be unset or empty.
 fn text(value: &Value) -> String {
-    value.as_str().unwrap_or("-").to_string()
+    let text = value.as_str().filter(|text| !text.is_empty());
+    text.unwrap_or("-").to_string()
 }
 
 /// A time that may be unset.

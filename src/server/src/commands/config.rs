@@ -6,36 +6,34 @@ use filament_host::{
 };
 use serde_json::json;
 
-use crate::{exit::Exit, output};
+use crate::{exit::Exit, failure::Failure, output};
 
-pub(super) fn check(product: &Product, inputs: &Inputs, json: bool) -> Exit {
-    match product.load(inputs) {
-        Ok(loaded) if json => {
-            output::json(&json!({ "ok": true, "problems": [], "notes": loaded.notes() }));
-            Exit::Ok
-        }
-        Ok(loaded) => {
-            for note in loaded.notes() {
-                output::say(format!("note: {note}"));
-            }
-            output::say(format!(
-                "the configuration is valid (profile {})",
-                loaded.profile
-            ));
-            Exit::Ok
-        }
-        Err(problems) => {
-            if json {
-                output::json(&json!({ "ok": false, "problems": problems }));
-            } else {
-                output::complain(&problems);
-            }
-            Exit::Config
-        }
+pub(super) fn check(product: &Product, inputs: &Inputs, json: bool) -> Result<(), Failure> {
+    let loaded = product.load(inputs).map_err(|problems| {
+        let text = problems.to_string();
+        let object = json!({ "ok": false, "error": text, "problems": problems });
+        Failure::with_object(Exit::Config, text, object)
+    })?;
+    if json {
+        output::json(&json!({ "ok": true, "problems": [], "notes": loaded.notes() }));
+        return Ok(());
     }
+    for note in loaded.notes() {
+        output::say(format!("note: {note}"));
+    }
+    output::say(format!(
+        "the configuration is valid (profile {})",
+        loaded.profile
+    ));
+    Ok(())
 }
 
-pub(super) fn explain(product: &Product, inputs: &Inputs, key: Option<&str>, json: bool) -> Exit {
+pub(super) fn explain(
+    product: &Product,
+    inputs: &Inputs,
+    key: Option<&str>,
+    json: bool,
+) -> Result<(), Failure> {
     let (sections, ids) = (product.catalogue.sections(), product.catalogue.ids());
     let explained = config::explain_from(&sections, &ids, inputs, key);
     // What is wrong does not keep one from asking: that is when one asks.
@@ -43,26 +41,18 @@ pub(super) fn explain(product: &Product, inputs: &Inputs, key: Option<&str>, jso
         output::complain(problems);
     }
     if explained.explanations.is_empty() {
-        let key = key.unwrap_or_default();
-        match explained.nearest {
-            Some(nearest) => output::complain(format!(
-                "there is no key `{key}`; did you mean `{nearest}`?"
-            )),
-            None => output::complain(format!("there is no key `{key}`")),
+        let mut text = format!("there is no key `{}`", key.unwrap_or_default());
+        if let Some(suggestion) = explained.suggestion {
+            text.push_str(&format!("; {suggestion}"));
         }
-        return Exit::Refused;
+        return Err(Failure::new(Exit::Refused, text));
     }
     if json {
         output::json(&explained.explanations);
-        return Exit::Ok;
+        return Ok(());
     }
     for one in explained.explanations {
-        output::say(format!("{} = {}", one.key, one.value));
-        output::say(format!("  from {} (default {})", one.source, one.default));
-        for line in one.documentation.lines() {
-            output::say(format!("  # {line}"));
-        }
-        output::say("");
+        output::say(format!("{one}\n"));
     }
-    Exit::Ok
+    Ok(())
 }

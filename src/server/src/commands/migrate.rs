@@ -8,8 +8,7 @@ use filament_host::{
 };
 use serde_json::{Value, json};
 
-use super::load;
-use crate::{cli::MigrateCommand, exit::Exit, output};
+use crate::{cli::MigrateCommand, exit::Exit, failure::Failure, output};
 
 /// Each migration and whether it is applied.
 type Status = Vec<(String, bool)>;
@@ -19,11 +18,8 @@ pub(super) async fn migrate(
     inputs: &Inputs,
     command: MigrateCommand,
     json: bool,
-) -> Exit {
-    let loaded = match load(product, inputs) {
-        Ok(loaded) => loaded,
-        Err(exit) => return exit,
-    };
+) -> Result<(), Failure> {
+    let loaded = product.load(inputs)?;
     let url = loaded.host.database_url();
     let file = database::sqlite_file(url.expose());
     let result = match (command, file) {
@@ -37,29 +33,20 @@ pub(super) async fn migrate(
         (MigrateCommand::Status, _) => look(product, &loaded).await,
         (MigrateCommand::Up, file) => {
             // A SQLite file belongs to who holds the data folder.
-            let _ours = match file
-                .map(|_| DataDir::open(loaded.host.data_dir()))
-                .transpose()
-            {
-                Ok(ours) => ours,
-                Err(error) => {
-                    output::complain(format!("the data folder cannot be used: {error}"));
-                    return Exit::CannotCreate;
-                }
-            };
+            let ours = file.map(|_| DataDir::open(loaded.host.data_dir()));
+            let _ours = ours.transpose().map_err(|error| {
+                let text = format!("the data folder cannot be used: {error}");
+                Failure::new(Exit::CannotCreate, text)
+            })?;
             apply(product, &loaded).await
         }
     };
-    match result {
-        Ok(status) => {
-            show(status, json);
-            Exit::Ok
-        }
-        Err(error) => {
-            output::complain(format!("the database cannot be used: {error}"));
-            Exit::Unavailable
-        }
-    }
+    let status = result.map_err(|error| {
+        let text = format!("the database cannot be used: {error}");
+        Failure::new(Exit::Unavailable, text)
+    })?;
+    show(status, json);
+    Ok(())
 }
 
 async fn look(product: &Product, loaded: &Loaded) -> Result<Status, sea_orm::DbErr> {

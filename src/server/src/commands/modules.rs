@@ -7,8 +7,8 @@ use filament_host::{
 };
 use serde_json::{Value, json};
 
-use super::ask;
-use crate::{exit::Exit, output};
+use super::{ask, no_server};
+use crate::{exit::Exit, failure::Failure, output};
 
 /// The catalogue, for when no server runs.
 fn catalogue(product: &Product) -> Vec<Value> {
@@ -38,10 +38,13 @@ fn catalogue(product: &Product) -> Vec<Value> {
         .collect()
 }
 
-pub(super) async fn modules(product: &Product, inputs: &Inputs, json: bool) -> Exit {
-    match ask(product, inputs, &Ask::Modules).await {
-        Ok(Some(answer)) if json => output::json(&answer),
-        Ok(Some(answer)) => {
+pub(super) async fn modules(product: &Product, inputs: &Inputs, json: bool) -> Result<(), Failure> {
+    let data_dir = product.data_dir(inputs)?;
+    match ask(&data_dir, &Ask::Modules).await? {
+        Some(answer) if json => {
+            output::json(&answer);
+        }
+        Some(answer) => {
             for module in answer["modules"].as_array().into_iter().flatten() {
                 let text = |key: &str| module[key].as_str().unwrap_or_default().to_string();
                 let reason = module["reason"]
@@ -56,55 +59,59 @@ pub(super) async fn modules(product: &Product, inputs: &Inputs, json: bool) -> E
                 ));
             }
         }
-        Ok(None) if json => {
-            output::json(&json!({ "running": false, "catalogue": catalogue(product) }))
+        None if json => {
+            output::json(&json!({ "running": false, "catalogue": catalogue(product) }));
         }
-        Ok(None) => {
-            output::say("no server runs on this data folder; this build has:");
+        None => {
+            output::say(format!("{}; this build has:", no_server(&data_dir)));
             for one in product.catalogue.iter() {
                 output::say(format!("{:<14} {}", one.manifest.id, one.manifest.summary));
             }
         }
-        Err(exit) => return exit,
     }
-    Exit::Ok
+    Ok(())
 }
 
-pub(super) async fn why(product: &Product, inputs: &Inputs, id: &str, json: bool) -> Exit {
-    let Some(listed) = product.catalogue.get(id) else {
-        output::complain(format!(
-            "there is no module `{id}`; there are: {}",
-            product.catalogue.ids().join(", ")
-        ));
-        return Exit::Refused;
-    };
-    let running = match ask(product, inputs, &Ask::Modules).await {
-        Ok(answer) => answer.and_then(|answer| {
-            answer["modules"]
-                .as_array()?
-                .iter()
-                .find(|module| module["id"] == id)
-                .cloned()
-        }),
-        Err(exit) => return exit,
-    };
+pub(super) async fn why(
+    product: &Product,
+    inputs: &Inputs,
+    id: &str,
+    json: bool,
+) -> Result<(), Failure> {
+    let listed = product
+        .catalogue
+        .get(id)
+        .ok_or_else(|| unknown_module(product, id))?;
+    let data_dir = product.data_dir(inputs)?;
+    let answer = ask(&data_dir, &Ask::Modules).await?;
+    let running = answer.and_then(|answer| {
+        answer["modules"]
+            .as_array()?
+            .iter()
+            .find(|module| module["id"] == id)
+            .cloned()
+    });
     let setting = product.load(inputs).ok().and_then(|loaded| {
         config::explain(&loaded, Some(&format!("modules.{id}")))
             .into_iter()
             .next()
     });
-    let ports: Vec<Value> = listed
+    let ports: Vec<(&str, Vec<&str>)> = listed
         .manifest
         .requires
         .iter()
-        .map(|port| json!({ "port": port.name, "provided_by": product.catalogue.providers(*port, &|_| true) }))
+        .map(|port| (port.name, product.catalogue.providers(*port, &|_| true)))
         .collect();
     let dependents = product.catalogue.dependents(id, &|_| true);
     if json {
+        let ports = ports.iter();
+        let ports: Vec<Value> = ports
+            .map(|(port, providers)| json!({ "port": port, "provided_by": providers }))
+            .collect();
         output::json(
             &json!({ "id": id, "running": running, "setting": setting, "requires": ports, "required_by": dependents }),
         );
-        return Exit::Ok;
+        return Ok(());
     }
     match &running {
         Some(module) => {
@@ -120,7 +127,9 @@ pub(super) async fn why(product: &Product, inputs: &Inputs, id: &str, json: bool
                 ));
             }
         }
-        None => output::say(format!("{id}: no server runs on this data folder")),
+        None => {
+            output::say(format!("{id}: {}", no_server(&data_dir)));
+        }
     }
     if let Some(setting) = setting {
         output::say(format!(
@@ -128,14 +137,19 @@ pub(super) async fn why(product: &Product, inputs: &Inputs, id: &str, json: bool
             setting.value, setting.source
         ));
     }
-    for port in &ports {
-        output::say(format!(
-            "  requires {} from {}",
-            port["port"], port["provided_by"]
-        ));
+    for (port, providers) in &ports {
+        let providers = providers.join(" or ");
+        output::say(format!("  requires {port} from {providers}"));
     }
     if !dependents.is_empty() {
         output::say(format!("  is required by {}", dependents.join(", ")));
     }
-    Exit::Ok
+    Ok(())
+}
+
+/// That this build has no such module, and which it has.
+pub(super) fn unknown_module(product: &Product, id: &str) -> Failure {
+    let ids = product.catalogue.ids().join(", ");
+    let text = format!("there is no module `{id}`; there are: {ids}");
+    Failure::new(Exit::Refused, text)
 }

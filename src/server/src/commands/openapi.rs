@@ -3,10 +3,14 @@
 use filament_host::{config::Inputs, openapi, server::Product};
 use serde_json::Value;
 
-use super::load;
-use crate::{exit::Exit, output};
+use super::modules::unknown_module;
+use crate::{exit::Exit, failure::Failure, output};
 
-pub(super) fn document(product: &Product, inputs: &Inputs, modules: Option<Vec<String>>) -> Exit {
+pub(super) fn document(
+    product: &Product,
+    inputs: &Inputs,
+    modules: Option<Vec<String>>,
+) -> Result<(), Failure> {
     let on: Vec<String> = match modules {
         Some(modules) => {
             let modules: Vec<String> = modules
@@ -16,33 +20,27 @@ pub(super) fn document(product: &Product, inputs: &Inputs, modules: Option<Vec<S
                 .collect();
             for id in &modules {
                 if product.catalogue.get(id).is_none() {
-                    output::complain(format!(
-                        "there is no module `{id}`; there are: {}",
-                        product.catalogue.ids().join(", ")
-                    ));
-                    return Exit::Refused;
+                    return Err(unknown_module(product, id));
                 }
             }
             modules
         }
-        None => match load(product, inputs) {
-            Ok(loaded) => product
+        None => {
+            let loaded = product.load(inputs)?;
+            product
                 .catalogue
                 .ids()
                 .into_iter()
                 .filter(|id| loaded.is_enabled(id))
                 .map(ToString::to_string)
-                .collect(),
-            Err(exit) => return exit,
-        },
+                .collect()
+        }
     };
     let is_on = |id: &str| on.iter().any(|one| one == id);
     let missing = product.catalogue.missing(&is_on);
     if !missing.is_empty() {
-        for one in missing {
-            output::complain(&one);
-        }
-        return Exit::Config;
+        let lines: Vec<String> = missing.iter().map(ToString::to_string).collect();
+        return Err(Failure::new(Exit::Config, lines.join("\n")));
     }
     let system = filament_host::http::system_document();
     let parts: Vec<(&str, &Value)> = std::iter::once(("host", &system))
@@ -54,14 +52,8 @@ pub(super) fn document(product: &Product, inputs: &Inputs, modules: Option<Vec<S
                 .map(|one| (one.manifest.id, &one.document)),
         )
         .collect();
-    match openapi::merge(&parts) {
-        Ok(document) => {
-            output::print(openapi::text(&document));
-            Exit::Ok
-        }
-        Err(conflicts) => {
-            output::complain(conflicts.join("\n"));
-            Exit::Software
-        }
-    }
+    let document = openapi::merge(&parts)
+        .map_err(|conflicts| Failure::new(Exit::Software, conflicts.join("\n")))?;
+    output::print(openapi::text(&document));
+    Ok(())
 }

@@ -3,38 +3,31 @@
 use filament_host::{admin::Ask, config::Inputs, server::Product};
 
 use super::ask_running;
-use crate::{exit::Exit, output};
+use crate::{exit::Exit, failure::Failure, output};
 
-pub(super) async fn reload(product: &Product, inputs: &Inputs, json: bool) -> Exit {
-    let answer = match ask_running(product, inputs, &Ask::Reload).await {
-        Ok(answer) => answer,
-        Err(exit) => return exit,
-    };
+pub(super) async fn reload(product: &Product, inputs: &Inputs, json: bool) -> Result<(), Failure> {
+    let answer = ask_running(product, inputs, &Ask::Reload).await?;
+    if let Some(error) = answer["error"].as_str() {
+        let step = answer["step"].as_str().unwrap_or("reload");
+        let text =
+            format!("refused at the step `{step}`; the running generation goes on:\n{error}");
+        return Err(Failure::with_object(Exit::Refused, text, answer));
+    }
     if json {
         output::json(&answer);
+        return Ok(());
     }
-    if let Some(error) = answer["error"].as_str() {
-        if !json {
-            let step = answer["step"].as_str().unwrap_or("reload");
-            output::complain(format!(
-                "refused at the step `{step}`; the running generation goes on:\n{error}"
-            ));
-        }
-        return Exit::Refused;
-    }
-    if !json {
-        let report = &answer["report"];
-        output::say(answer["text"].as_str().unwrap_or_default());
+    let report = &answer["report"];
+    output::say(answer["text"].as_str().unwrap_or_default());
+    output::say(format!(
+        "generation {} (prepare {} ms, commit {} ms, drain {} ms)",
+        report["generation"], report["prepare_ms"], report["commit_ms"], report["drain_ms"]
+    ));
+    for (module, reason) in report["failed"].as_object().into_iter().flatten() {
         output::say(format!(
-            "generation {} (prepare {} ms, commit {} ms, drain {} ms)",
-            report["generation"], report["prepare_ms"], report["commit_ms"], report["drain_ms"]
+            "! {module} did not come up: {}",
+            reason.as_str().unwrap_or_default()
         ));
-        for (module, reason) in report["failed"].as_object().into_iter().flatten() {
-            output::say(format!(
-                "! {module} did not come up: {}",
-                reason.as_str().unwrap_or_default()
-            ));
-        }
     }
-    Exit::Ok
+    Ok(())
 }

@@ -6,9 +6,9 @@ use filament_host::{
 };
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::{exit::Exit, output};
+use crate::{exit::Exit, failure::Failure, output};
 
-pub(super) async fn serve(product: Product, inputs: Inputs) -> Exit {
+pub(super) async fn serve(product: Product, inputs: Inputs) -> Result<(), Failure> {
     // Listening for signals comes first: one that arrives while the server starts must not kill it half-way.
     let (mut terminate, mut interrupt, mut hang_up) = match (
         signal(SignalKind::terminate()),
@@ -17,27 +17,24 @@ pub(super) async fn serve(product: Product, inputs: Inputs) -> Exit {
     ) {
         (Ok(terminate), Ok(interrupt), Ok(hang_up)) => (terminate, interrupt, hang_up),
         _ => {
-            output::complain("signals cannot be listened for");
-            return Exit::Software;
+            let text = "signals cannot be listened for";
+            return Err(Failure::new(Exit::Software, text));
         }
     };
     let started = tokio::select! {
         started = Server::start(product, inputs) => started,
-        _ = terminate.recv() => return Exit::Ok,
-        _ = interrupt.recv() => return Exit::Ok,
+        _ = terminate.recv() => return Ok(()),
+        _ = interrupt.recv() => return Ok(()),
     };
-    let server = match started {
-        Ok(server) => server,
-        Err(error) => {
-            output::complain(&error);
-            return match error {
-                StartError::Configuration(_) => Exit::Config,
-                StartError::DataDir(_) | StartError::Bind(..) => Exit::CannotCreate,
-                StartError::Database(_) => Exit::Unavailable,
-                StartError::Other(_) => Exit::Software,
-            };
-        }
-    };
+    let server = started.map_err(|error| {
+        let exit = match error {
+            StartError::Configuration(_) => Exit::Config,
+            StartError::DataDir(_) | StartError::Bind(..) => Exit::CannotCreate,
+            StartError::Database(_) => Exit::Unavailable,
+            StartError::Other(_) => Exit::Software,
+        };
+        Failure::new(exit, error)
+    })?;
     if server.is_dev() {
         output::say(server.banner());
     }
@@ -53,9 +50,11 @@ pub(super) async fn serve(product: Product, inputs: Inputs) -> Exit {
             }
         }
     }
-    if server.stop().await {
-        Exit::Ok
-    } else {
-        Exit::Unclean
+    match server.stop().await {
+        true => Ok(()),
+        false => Err(Failure::new(
+            Exit::Unclean,
+            "the stop took longer than its grace time (server.shutdown_grace_secs)",
+        )),
     }
 }

@@ -90,11 +90,24 @@ pub(crate) async fn toggle(postgres: &Arc<Postgres>) {
 /// From the start of the process to a healthy answer, on a migrated database, and memory at rest.
 pub(crate) async fn start(postgres: &Arc<Postgres>) {
     let mut server = server(postgres).await;
+    let mut times = times_to_healthy(&mut server, 10).await;
+    server.start_again().await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    println!(
+        "start to healthy on a migrated database: p50 {:.0} ms, max {:.0} ms; at rest {:.1} MiB",
+        percentile(&mut times, 0.5),
+        percentile(&mut times, 1.0),
+        mib(server.usage().resident_bytes),
+    );
+}
+
+/// Milliseconds from the start of a server's process to its first healthy answer, `count` times. The server is stopped then.
+pub(crate) async fn times_to_healthy(server: &mut Server, count: usize) -> Vec<f64> {
     let addr = server.addr();
     let health = request("GET", "/health", None, None);
     let mut times = Vec::new();
     server.terminate().await;
-    for _ in 0..10 {
+    for _ in 0..count {
         let mut command = server.command();
         command
             .env("FILAMENT_BIND_ADDR", addr.to_string())
@@ -114,12 +127,5 @@ pub(crate) async fn start(postgres: &Arc<Postgres>) {
         process.kill().expect("it ran");
         process.wait().expect("it ends");
     }
-    server.start_again().await;
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    println!(
-        "start to healthy on a migrated database: p50 {:.0} ms, max {:.0} ms; at rest {:.1} MiB",
-        percentile(&mut times, 0.5),
-        percentile(&mut times, 1.0),
-        mib(server.usage().resident_bytes),
-    );
+    times
 }

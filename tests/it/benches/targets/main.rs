@@ -1,6 +1,6 @@
 //! The figures that we are measured by, on a release server and a durable Postgres of its own.
 //!
-//! `cargo build --release && cargo bench -p filament-tests [-- sends|history|fanout|idle|toggle|start|log-ins|timing …]`
+//! `cargo build --release && cargo bench -p filament-tests [-- sends|history|scale|fanout|idle|toggle|start|log-ins|timing …]`
 //!
 //! Each line is one figure with how it came about. Server, Postgres and the load share the machine; CPU per operation is the
 //! process's own time, read from `/proc`.
@@ -13,6 +13,7 @@ mod idle;
 mod lifecycle;
 mod log_ins;
 mod messages;
+mod scale;
 mod world;
 
 use std::{sync::Arc, time::Duration};
@@ -39,6 +40,9 @@ fn main() {
         }
         if wants("history") {
             messages::history(&postgres).await;
+        }
+        if wants("scale") {
+            scale::scale(&postgres).await;
         }
         if wants("fanout") {
             deliveries::reference();

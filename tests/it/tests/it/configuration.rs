@@ -154,10 +154,23 @@ async fn explain_tells_value_source_and_meaning_and_keeps_secrets() {
         !everything.stdout.contains("MDEyMzQ1"),
         "the secret is shown"
     );
+    assert!(
+        everything
+            .stdout
+            .contains("auth.hcaptcha_secret = (unset) (default)\n"),
+        "{}",
+        everything.stdout
+    );
     server
         .cli(&["config", "explain", "gateway.pong"])
         .await
         .expect(1);
+    let mistyped = server.cli(&["config", "explain", "gatewy.ping_interval"]);
+    let said = mistyped.await.expect(1).stderr;
+    assert_eq!(
+        said,
+        "there is no key `gatewy.ping_interval`; did you mean `gateway.ping_interval_secs`?\n"
+    );
 }
 
 #[test]

@@ -3,8 +3,11 @@
 use std::collections::BTreeSet;
 
 use filament_host::{catalogue::Catalogue, openapi};
-use filament_test_support::{Backend, Server};
-use serde_json::Value;
+use filament_test_support::{
+    Backend, Person, Server,
+    people::{PASSWORD, Visibility, at, messages_of},
+};
+use serde_json::{Value, json};
 
 fn catalogue() -> Catalogue {
     Catalogue::new(filament_tests::notes::modules()).expect("the catalogue holds together")
@@ -30,6 +33,14 @@ fn assert_valid(document: &Value) {
             .is_some_and(|version| version.starts_with("3.0."))
     );
     assert!(document["info"]["title"].is_string() && document["info"]["version"].is_string());
+    let is_said = |text: &Value| text.as_str().is_some_and(|text| !text.is_empty());
+    let tags: BTreeSet<&str> = document["tags"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|tag| is_said(&tag["description"]))
+        .filter_map(|tag| tag["name"].as_str())
+        .collect();
     let mut ids = BTreeSet::new();
     let schemas = &document["components"]["schemas"];
     for (path, item) in document["paths"].as_object().expect("paths") {
@@ -39,16 +50,15 @@ fn assert_valid(document: &Value) {
                 .as_str()
                 .unwrap_or_else(|| panic!("{method} {path} has no operationId"));
             assert!(ids.insert(id), "{id} stands there twice");
-            assert!(
-                operation["summary"].as_str().is_some_and(|s| !s.is_empty()),
-                "{id} has no summary"
-            );
-            assert!(
-                operation["responses"]
-                    .as_object()
-                    .is_some_and(|r| !r.is_empty()),
-                "{id} answers nothing"
-            );
+            assert!(is_said(&operation["summary"]), "{id} has no summary");
+            let tag = operation["tags"][0].as_str().unwrap_or_default();
+            assert!(tags.contains(tag), "{id} is tagged {tag:?}");
+            let responses = operation["responses"].as_object().expect("responses");
+            assert!(!responses.is_empty(), "{id} answers nothing");
+            for (status, response) in responses {
+                assert!(is_said(&response["description"]), "{id}: {status}");
+            }
+            assert!(operation["security"].is_array(), "{id}: who may call it?");
             let declared: BTreeSet<&str> = operation["parameters"]
                 .as_array()
                 .into_iter()
@@ -83,6 +93,7 @@ fn assert_valid(document: &Value) {
         assert!(schemas[name].is_object(), "{reference} leads nowhere");
     }
     assert!(!text.contains("charset"), "media types are plain");
+    assert!(!text.contains("[`"), "a link of the source stands in it");
 }
 
 #[tokio::test]
@@ -138,6 +149,165 @@ async fn every_legal_set_of_modules_boots_with_the_document_that_the_command_pri
         server.terminate().await;
     }
     assert!(legal >= 4, "{legal} legal sets");
+}
+
+/// Where `value` is not what `schema` says of it.
+fn misfits(document: &Value, schema: &Value, value: &Value, path: &str) -> Vec<String> {
+    if let Some(reference) = schema["$ref"].as_str() {
+        let schema = document.pointer(reference.trim_start_matches('#'));
+        return misfits(document, schema.expect("a schema"), value, path);
+    }
+    if let Some(alternatives) = schema["anyOf"].as_array() {
+        let fits = |one| misfits(document, one, value, path).is_empty();
+        let none = !alternatives.iter().any(fits);
+        return none
+            .then(|| format!("{path}: {value}"))
+            .into_iter()
+            .collect();
+    }
+    if let Some(parts) = schema["allOf"].as_array() {
+        let of_part = |one| misfits(document, one, value, path);
+        return parts.iter().flat_map(of_part).collect();
+    }
+    let words = schema["enum"].as_array();
+    let fits = match schema["type"].as_str() {
+        _ if value.is_null() && schema["nullable"] == true => true,
+        Some("string") => value.is_string(),
+        Some("integer") => value.is_i64() || value.is_u64(),
+        Some("boolean") => value.is_boolean(),
+        Some("array") => value.is_array(),
+        Some("object") => value.is_object(),
+        other => other.is_none(),
+    };
+    if !fits || words.is_some_and(|words| !words.contains(value)) {
+        return vec![format!("{path}: {value}")];
+    }
+    let mut found = Vec::new();
+    for (index, item) in value.as_array().into_iter().flatten().enumerate() {
+        let path = format!("{path}[{index}]");
+        found.extend(misfits(document, &schema["items"], item, &path));
+    }
+    for name in schema["required"].as_array().into_iter().flatten() {
+        if value.get(name.as_str().expect("a name")).is_none() {
+            found.push(format!("{path}.{name}: not there"));
+        }
+    }
+    if let Some(properties) = schema["properties"].as_object() {
+        for (name, value) in value.as_object().into_iter().flatten() {
+            let path = format!("{path}.{name}");
+            match properties.get(name) {
+                Some(schema) => found.extend(misfits(document, schema, value, &path)),
+                None => found.push(format!("{path}: not in the document")),
+            }
+        }
+    }
+    found
+}
+
+/// `value` is what the document says that the route `GET path` answers.
+fn assert_documented(document: &Value, path: &str, value: &Value) {
+    let content = &document["paths"][path]["get"]["responses"]["200"]["content"];
+    let schema = &content["application/json"]["schema"];
+    assert!(schema.is_object(), "{path} is not in the document");
+    let misfits = misfits(document, schema, value, "");
+    assert!(misfits.is_empty(), "GET {path}: {misfits:#?}");
+}
+
+#[tokio::test]
+async fn answers_are_what_the_document_says_of_them_null_included() {
+    let server = Server::start(Backend::Sqlite).await;
+    let ada = Person::register(&server, "ada").await;
+    let bob = Person::register(&server, "bob").await;
+    let eve = Person::register(&server, "eve").await;
+    ada.befriend(&bob).await;
+    ada.ask_friendship(&eve).await;
+    let stranger = Person::register(&server, "stranger").await;
+    ada.block(&stranger).await;
+    let guild = ada.found_guild("guild", Visibility::Public).await;
+    let channel = ada.open_channel(&guild, "talk").await;
+    bob.join(&guild).await;
+    eve.join(&guild).await;
+    let message = ada.say(&guild, &channel, "# so\n\n- *it* is `1`").await;
+    let messages = messages_of(&guild, &channel);
+    let reaction = format!("{messages}/{}/reactions/a", message.message_id);
+    bob.api.post_nothing(&reaction).await.expect(200);
+    let bans = at(&guild, "/ip-bans/by-user");
+    let ban = json!({ "target_user_id": bob.user_id });
+    ada.api.post(&bans, ban).await.expect(200);
+    let ban = at(&guild, &format!("/members/{}/ban", eve.user_id));
+    ada.api.post_nothing(&ban).await.expect(200);
+
+    let document = ada.api.get("/openapi.json").await.expect(200).body;
+    let everything = document["paths"].as_object().expect("paths");
+    let mut nulls = 0;
+    for path in everything.keys().filter(|path| {
+        let answers = &everything[*path]["get"]["responses"]["200"]["content"];
+        answers["application/json"].is_object()
+    }) {
+        let concrete = path
+            .replace("{guild_id}", &guild.guild_id)
+            .replace("{channel_id}", &channel.channel_id)
+            .replace("{user_id}", &bob.user_id);
+        let answer = ada.api.get(&concrete).await.expect(200);
+        assert_documented(&document, path, &answer.body);
+        nulls += answer.text.matches("null").count();
+    }
+    assert!(nulls >= 10, "{nulls}");
+}
+
+#[tokio::test]
+async fn an_operation_says_what_its_failures_mean_and_lists_none_that_cannot_occur() {
+    let server = Server::start(Backend::Sqlite).await;
+    let document = server.api().get("/openapi.json").await.expect(200).body;
+    let responses = |method: &str, path: &str| document["paths"][path][method]["responses"].clone();
+    let log_in = responses("post", "/auth/login");
+    let meaning = log_in["401"]["description"].as_str().expect("told");
+    assert!(meaning.starts_with("The password is wrong"), "{meaning}");
+    assert!(log_in["403"].is_object() && log_in["409"].is_null());
+    for status in ["401", "403", "409", "413", "415"] {
+        assert!(responses("get", "/health")[status].is_null(), "{status}");
+    }
+    let uploaded = &document["paths"]["/users/me/profile/avatar"]["post"]["requestBody"]["content"];
+    let loaded = &responses("get", "/users/{user_id}/avatar")["200"]["content"];
+    for image in ["jpeg", "png", "webp", "avif", "gif"] {
+        let image = format!("image/{image}");
+        assert!(
+            uploaded[&image].is_object() && loaded[&image].is_object(),
+            "{image}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_document_tells_the_bounds_that_a_body_is_held_to() {
+    let server = Server::start(Backend::Sqlite).await;
+    let document = server.api().get("/openapi.json").await.expect(200).body;
+    let register = &document["components"]["schemas"]["RegisterRequest"];
+    assert_eq!(register["additionalProperties"], false);
+    let (name, password) = (
+        &register["properties"]["username"],
+        &register["properties"]["password"],
+    );
+    assert_eq!(name["pattern"], "^[A-Za-z0-9_.]*$");
+    for (field, schema, kept) in [("username", name, PASSWORD), ("password", password, "ada")] {
+        let other = if field == "username" {
+            "password"
+        } else {
+            "username"
+        };
+        for (bound, beyond) in [("minLength", -1), ("maxLength", 1)] {
+            let length = schema[bound].as_i64().expect("a bound");
+            for (length, status) in [(length, 200), (length + beyond, 400)] {
+                let text = "x".repeat(usize::try_from(length).expect("a length"));
+                let body = json!({ field: text, other: kept });
+                server
+                    .api()
+                    .post("/auth/register", body)
+                    .await
+                    .expect(status);
+            }
+        }
+    }
 }
 
 #[tokio::test]

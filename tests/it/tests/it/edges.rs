@@ -45,6 +45,32 @@ async fn a_half_sent_request_is_ended_and_an_idle_connection_is_kept() {
 }
 
 #[tokio::test]
+async fn nobody_is_sent_their_own_long_body_back_as_an_error() {
+    let server = Server::start(Backend::Sqlite).await;
+    let mut body = serde_json::Map::new();
+    body.insert("x".repeat(500_000), Value::from(1));
+    let refused = server.api().post("/echo", &body).await;
+    let refused = refused.expect_error(400, "invalid_request");
+    assert!(
+        refused.text.len() < 5_000,
+        "{} bytes of answer",
+        refused.text.len()
+    );
+}
+
+#[tokio::test]
+async fn the_metrics_are_not_for_everybody_behind_a_proxy_that_nobody_named() {
+    let server = Server::start(Backend::Sqlite).await;
+    server.api().get("/metrics").await.expect(200);
+    let forwarded = server
+        .api()
+        .request(Method::GET, "/metrics")
+        .header("x-forwarded-for", "203.0.113.9");
+    let refused = server.api().send(forwarded).await;
+    refused.expect_error(403, "forbidden");
+}
+
+#[tokio::test]
 async fn a_body_over_the_limit_is_refused_while_it_is_read_and_also_without_a_length() {
     let server = Server::builder(Backend::Sqlite)
         .env("FILAMENT_HTTP__MAX_JSON_BODY_BYTES", 2000)
@@ -231,6 +257,41 @@ async fn every_failure_has_the_same_shape_also_those_of_the_framework() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_read_is_told_by_the_name_of_its_field() {
+    let server = Server::start(Backend::Sqlite).await;
+    let ada = Person::register(&server, "ada").await;
+    let no_id = "must be an id: 26 upper-case characters of Crockford's base 32";
+    let no_integer = "must be a number without a fraction";
+    let avatar = format!("/users/{}/avatar?v=x", ada.user_id);
+    for (answer, message) in [
+        (
+            ada.api
+                .post("/friends/requests", json!({ "recipient_user_id": "x" }))
+                .await,
+            format!("recipient_user_id: {no_id}"),
+        ),
+        (
+            ada.api
+                .post("/users/lookup", json!({ "user_ids": [ada.user_id, "x"] }))
+                .await,
+            format!("user_ids[1]: {no_id}"),
+        ),
+        (
+            ada.api.get("/users/x/profile").await,
+            format!("user_id: {no_id}"),
+        ),
+        (ada.api.get(&avatar).await, format!("v: {no_integer}")),
+    ] {
+        let answer = answer.expect_error(400, "invalid_request");
+        assert_eq!(answer.message(), message);
+    }
+    // Where a path is a route of its own, it is none with a parameter.
+    let wrong = ada.api.get("/users/me/profile").await;
+    let wrong = wrong.expect_error(405, "method_not_allowed");
+    assert_eq!(wrong.header("allow"), "PATCH");
+}
+
+#[tokio::test]
 async fn limits_are_true_rates_by_address_and_announce_themselves() {
     let server = Server::builder(Backend::Sqlite)
         .env("FILAMENT_RATE_LIMIT_REQUESTS_PER_MINUTE", 60)
@@ -254,6 +315,8 @@ async fn limits_are_true_rates_by_address_and_announce_themselves() {
         "1",
         "one more after a second, not after a minute"
     );
+    assert_eq!(refused.header("ratelimit-policy"), "\"address\";q=60;w=60");
+    assert_eq!(refused.header("ratelimit"), "\"address\";r=0;t=1");
     tokio::time::sleep(Duration::from_millis(1100)).await;
     assert_eq!(api.get("/nowhere").await.status, 404);
     server.api().get("/health").await.expect(200);

@@ -182,6 +182,51 @@ on_both_databases!(a_change_that_fails_takes_nobody_with_it, async |backend| {
     );
 });
 
+/// A change that takes a right away: it is judged by what is in memory.
+struct Judge {
+    seen: Arc<AtomicUsize>,
+}
+
+#[async_trait::async_trait]
+impl Change for Judge {
+    type Output = usize;
+    const BARRIER: bool = true;
+
+    async fn apply(batch: &[&Self], _tx: &WriteTx) -> Result<Vec<Applied<usize>>, ApiError> {
+        let seen = batch.iter().map(|one| one.seen.load(Ordering::SeqCst));
+        Ok(seen.map(Applied::silent).collect())
+    }
+}
+
+on_both_databases!(
+    a_barrier_is_judged_by_everything_that_was_asked_before_it,
+    async |backend| {
+        let Log { log, _database, .. } = open(backend).await;
+        let guild: GuildId = Ids::default().next();
+        let seen = Arc::new(AtomicUsize::new(0));
+        let say = |text: &str| Say {
+            guild,
+            text: text.into(),
+            fails: false,
+            seen: seen.clone(),
+        };
+        let judge = || Judge { seen: seen.clone() };
+        // All of them wait at the same time, so that the writer takes them as one batch.
+        let (first, second, early, third, late) = tokio::join!(
+            log.commit(say("first")),
+            log.commit(say("second")),
+            log.commit(judge()),
+            log.commit(say("third")),
+            log.commit(judge()),
+        );
+        for said in [first, second, third] {
+            said.expect("is made");
+        }
+        assert_eq!(early.expect("is judged"), 2);
+        assert_eq!(late.expect("is judged"), 3);
+    }
+);
+
 on_both_databases!(
     a_caller_that_goes_away_does_not_undo_its_change,
     async |backend| {

@@ -1,6 +1,6 @@
 //! Friendships, requests for them and blocks, as both sides and everybody else see them.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use filament_test_support::{
     Backend, Event, GatewayClient, Person, Server, http::Method, on_both_databases,
@@ -43,6 +43,11 @@ async fn server(backend: Backend) -> Server {
             "FILAMENT_SOCIAL__FRIEND_REQUESTS_PER_DAY_PER_RECIPIENT",
             1_000_000,
         )
+        .env(
+            "FILAMENT_SOCIAL__BLOCK_CHANGES_PER_MINUTE_PER_USER",
+            1_000_000,
+        )
+        .env("FILAMENT_AUTH__PROFILE_CHANGES_PER_HOUR", 10_000)
         .start()
         .await
 }
@@ -317,25 +322,36 @@ on_both_databases!(
 /// What somebody's events add up to.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Standing {
-    friends: Vec<String>,
+    /// Each with the name that they have.
+    friends: BTreeMap<String, String>,
     requests: Vec<String>,
 }
 
 impl Standing {
-    fn hear(&mut self, event: &Event) {
+    /// Takes in what `me` hears.
+    fn hear(&mut self, me: &Person, event: &Event) {
         let text = |field: &str| event.data[field].as_str().expect("a text").to_owned();
-        let take = |list: &mut Vec<String>, id: &str| {
-            let place = list.iter().position(|one| one == id);
-            list.remove(place.unwrap_or_else(|| panic!("{event} of what is not there")));
+        let known = |was: bool| assert!(was, "{event} of what is not there");
+        let mut answered = |id: String| {
+            let before = self.requests.len();
+            self.requests.retain(|one| *one != id);
+            known(self.requests.len() < before);
         };
         match event.name.as_str() {
             "friend_request_create" => self.requests.push(text("request_id")),
-            "friend_request_delete" => take(&mut self.requests, &text("request_id")),
+            "friend_request_delete" => answered(text("request_id")),
             "friend_request_update" => {
-                take(&mut self.requests, &text("request_id"));
-                self.friends.push(text("friend_user_id"));
+                answered(text("request_id"));
+                self.friends
+                    .insert(text("friend_user_id"), text("friend_username"));
             }
-            "friend_remove" => take(&mut self.friends, &text("friend_user_id")),
+            "friend_remove" => known(self.friends.remove(&text("friend_user_id")).is_some()),
+            "profile_update" if event.data["user_id"] == *me.user_id => {}
+            "profile_update" => {
+                let name = event.data["updated_fields"]["username"].as_str();
+                let name = name.expect("a name").to_owned();
+                known(self.friends.insert(text("user_id"), name).is_some());
+            }
             other => panic!("an event {other}"),
         }
         assert!(
@@ -347,28 +363,38 @@ impl Standing {
     async fn of(person: &Person) -> Self {
         let requests = person.friend_requests().await;
         let requests = requests.incoming.into_iter().chain(requests.outgoing);
+        let friends = person.api.get("/friends").await.expect(200).body;
+        let friends = friends["friends"].as_array().expect("a list").iter();
+        let text = |friend: &Value, field: &str| friend[field].as_str().expect("text").to_owned();
         Self {
-            friends: person.friends().await,
+            friends: friends
+                .map(|friend| (text(friend, "user_id"), text(friend, "username")))
+                .collect(),
             requests: requests.map(|request| request.request_id).collect(),
         }
     }
 }
 
 /// Hears everything up to `last`, which is not counted.
-async fn hear_until(ears: &mut GatewayClient, standing: &mut Standing, last: &FriendRequest) {
+async fn hear_until(
+    me: &Person,
+    ears: &mut GatewayClient,
+    standing: &mut Standing,
+    last: &FriendRequest,
+) {
     loop {
         let event = ears.next_event().await;
         if event.data["request_id"] == *last.request_id {
             return;
         }
-        standing.hear(&event);
+        standing.hear(me, &event);
     }
 }
 
 /// One of the things that two people can do to each other. Refusals are as good as anything here; failures are not.
 async fn something(n: usize, me: Arc<Person>, other: Arc<Person>) {
     let (api, id) = (&me.api, &other.user_id);
-    let answer = match n % 6 {
+    let answer = match n % 7 {
         0 | 1 => {
             let ask = json!({ "recipient_user_id": id });
             api.post("/friends/requests", ask).await
@@ -379,14 +405,19 @@ async fn something(n: usize, me: Arc<Person>, other: Arc<Person>) {
                 return;
             };
             let path = format!("/friends/requests/{}", request.request_id);
-            if n % 6 == 2 {
+            if n % 7 == 2 {
                 api.post_nothing(&format!("{path}/accept")).await
             } else {
                 api.delete(&path).await
             }
         }
         4 => api.delete(&format!("/friends/{id}")).await,
-        _ if n % 12 == 5 => api.post_nothing(&format!("/blocks/{id}")).await,
+        5 => {
+            let name = format!("{}{n}", me.name);
+            let change = json!({ "username": name });
+            api.patch("/users/me/profile", change).await
+        }
+        _ if n % 14 == 6 => api.post_nothing(&format!("/blocks/{id}")).await,
         _ => api.delete(&format!("/blocks/{id}")).await,
     };
     assert!(
@@ -430,7 +461,7 @@ on_both_databases!(
                 (&bob, &mut bobs, &mut bob_heard, &bobs_lists),
             ] {
                 let last = eve.ask_friendship(person).await;
-                hear_until(ears, heard, &last).await;
+                hear_until(person, ears, heard, &last).await;
                 assert_eq!(heard, lists);
                 let path = format!("/friends/requests/{}", last.request_id);
                 eve.api.delete(&path).await.expect(204);
@@ -441,6 +472,46 @@ on_both_databases!(
             for (me, other) in [(&ada, &bob), (&bob, &ada)] {
                 me.block(other).await;
                 me.unblock(other).await;
+            }
+        }
+    }
+);
+
+on_both_databases!(
+    a_name_given_while_a_friendship_begins_or_ends_is_told_to_friends_and_to_nobody_else,
+    async |backend| {
+        let server = server(backend).await;
+        let ada = Person::register(&server, "ada").await;
+        let bob = Person::register(&server, "bob").await;
+        let eve = Person::register(&server, "eve").await;
+        let mut adas = ada.listen().await;
+        let mut heard = Standing::default();
+        for round in 0..20 {
+            // At the beginning bob answers a request, at the end he parts; and gives himself another name in the same moment.
+            for begins in [true, false] {
+                let path = if begins {
+                    let request = ada.ask_friendship(&bob).await;
+                    format!("/friends/requests/{}/accept", request.request_id)
+                } else {
+                    format!("/friends/{}", ada.user_id)
+                };
+                let act = async {
+                    if begins {
+                        bob.api.post_nothing(&path).await.expect(200)
+                    } else {
+                        bob.api.delete(&path).await.expect(204)
+                    }
+                };
+                let name = json!({ "username": format!("bob{round}{begins}") });
+                let rename = async { bob.api.patch("/users/me/profile", name).await.expect(200) };
+                tokio::join!(act, rename);
+                // What comes last in the stream: before it, everything has been heard.
+                let last = eve.ask_friendship(&ada).await;
+                hear_until(&ada, &mut adas, &mut heard, &last).await;
+                let withdraw = format!("/friends/requests/{}", last.request_id);
+                eve.api.delete(&withdraw).await.expect(204);
+                adas.expect("friend_request_delete").await;
+                assert_eq!(heard, Standing::of(&ada).await, "round {round}");
             }
         }
     }

@@ -39,6 +39,12 @@ on_both_databases!(
         let found = bob.api.get("/guilds/public?q=motor").await.expect(200);
         assert_eq!(found.body["guilds"], json!([renamed.body]));
 
+        // Bytes that are no text are no name to search for.
+        ada.api
+            .get("/guilds/public?q=%ff")
+            .await
+            .expect_error(400, "invalid_request");
+
         let change = json!({ "visibility": "private" });
         ada.api.patch(&at(&guild, ""), change).await.expect(200);
         let told = bobs.expect("workspace_update").await.data;
@@ -105,6 +111,15 @@ on_both_databases!(
         assert_eq!(ids().await, order);
         let last = ada.open_channel(&guild, "d").await;
         assert_eq!(ids().await.last(), Some(&last.channel_id));
+
+        // What stays as it is is no news.
+        bobs.drain().await;
+        ada.api.patch(&path, &change).await.expect(200);
+        ada.api
+            .post(&reorder, json!({ "channel_ids": ids().await }))
+            .await
+            .expect(200);
+        bobs.expect_silence().await;
 
         for bad in [
             json!([channels[0].channel_id]),
@@ -226,7 +241,7 @@ on_both_databases!(
 
         ada.api.post(&transfer, &heir).await.expect(200);
         let mut seen = Vec::new();
-        for _ in 0..4 {
+        for _ in 0..5 {
             let event = bobs.next_event().await;
             let who = if event.data["user_id"] == *bob.user_id {
                 "bob"
@@ -238,6 +253,7 @@ on_both_databases!(
         let expected = [
             ("workspace_role_assignment_add", "bob"),
             ("workspace_member_update", "bob"),
+            ("workspace_role_assignment_add", "ada"),
             ("workspace_role_assignment_remove", "ada"),
             ("workspace_member_update", "ada"),
         ];
@@ -249,6 +265,15 @@ on_both_databases!(
         );
         assert_eq!(bob.rights(&guild, &channel).await.body["role"], "owner");
         assert_eq!(ada.rights(&guild, &channel).await.body["role"], "member");
+        let member = ada.role_named(&guild, "member").await;
+        let list = ada.api.get(&at(&guild, "/members")).await.expect(200).body;
+        let old_owner = list["members"]
+            .as_array()
+            .and_then(|all| all.iter().find(|one| one["user_id"] == *ada.user_id));
+        assert_eq!(
+            old_owner.expect("ada is in it")["role_ids"],
+            json!([member.role_id])
+        );
         bob.api
             .post(&transfer, json!({ "user_id": bob.user_id }))
             .await
@@ -313,10 +338,7 @@ on_both_databases!(
 
         let db = connect(&database).await;
         until_no_orphans(&db).await;
-        assert_eq!(
-            rows_that_name(&db, &guild.guild_id).await,
-            Vec::<String>::new()
-        );
+        until_nothing_names(&db, &guild.guild_id).await;
     }
 );
 
@@ -596,6 +618,19 @@ async fn until_no_orphans(db: &Database) {
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
         left = orphans(db).await;
+    }
+    panic!("left behind: {left:?}");
+}
+
+/// What belongs to a deleted guild is deleted in steps.
+async fn until_nothing_names(db: &Database, id: &str) {
+    let mut left = rows_that_name(db, id).await;
+    for _ in 0..200 {
+        if left.is_empty() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        left = rows_that_name(db, id).await;
     }
     panic!("left behind: {left:?}");
 }

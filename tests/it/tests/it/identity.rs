@@ -6,8 +6,7 @@ use std::{
 };
 
 use filament_test_support::{
-    Api, GatewayClient, Person, Server, on_both_databases,
-    people::{PASSWORD, Session},
+    Api, GatewayClient, Person, Server, on_both_databases, people::PASSWORD,
 };
 use serde_json::{Value, json};
 use tokio::{
@@ -15,6 +14,8 @@ use tokio::{
     net::TcpListener,
     task::JoinHandle,
 };
+
+use crate::sessions::security_line;
 
 /// What an end may take until everything of the session is dead.
 const SOON: Duration = Duration::from_secs(1);
@@ -24,14 +25,6 @@ const NEW: &str = "another good password";
 /// A key as an operator makes one, of a repeated byte.
 fn key(byte: &str) -> String {
     byte.repeat(32)
-}
-
-fn session_id(session: &Session) -> &str {
-    let (id, _) = session
-        .refresh_token
-        .split_once('.')
-        .expect("an id and a secret");
-    id
 }
 
 /// Everything of the session is dead within a second of `since`, its sockets with the code that says so.
@@ -76,12 +69,12 @@ on_both_databases!(
             .iter()
             .map(|session| session["session_id"].as_str().expect("an id"))
             .collect();
-        assert_eq!(ids, [session_id(&lost.session), session_id(&ada.session)]);
+        assert_eq!(ids, [lost.session.id(), ada.session.id()]);
         assert_eq!(sessions[0]["current"], false);
         assert_eq!(sessions[1]["current"], true);
         assert_eq!(sessions[0]["network"], "127.0.0.0/24");
 
-        let path = format!("/auth/sessions/{}", session_id(&lost.session));
+        let path = format!("/auth/sessions/{}", lost.session.id());
         eve.api.delete(&path).await.expect_error(404, "not_found");
         lost_ears.expect_silence().await;
         let asked = Instant::now();
@@ -125,6 +118,9 @@ on_both_databases!(a_new_password_ends_all_other_sessions, async |backend| {
         .post("/auth/password", change("not the password"))
         .await
         .expect_error(401, "invalid_credentials");
+    let same = ada.api.post("/auth/password", change(NEW)).await;
+    let same = same.expect_error(400, "invalid_request");
+    assert!(same.message().starts_with("new_password: "), "{same:?}");
     let asked = Instant::now();
     ada.api
         .post("/auth/password", change(PASSWORD))
@@ -204,19 +200,10 @@ on_both_databases!(
         let refused = log_in(&server.api(), "ada", typed)
             .await
             .expect_error(401, "invalid_credentials");
-        let log = server.log();
-        let line = log
-            .lines()
-            .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-            .find(|line| {
-                line["target"] == "filament::security"
-                    && line.to_string().contains(refused.header("x-request-id"))
-            })
-            .expect("a line");
-        let line = line.to_string();
+        let line = security_line(&server, &refused).to_string();
         assert!(line.contains(&ada.user_id), "{line}");
         assert!(line.contains("127.0.0.1"), "{line}");
-        assert!(!log.contains(typed));
+        assert!(!server.log().contains(typed));
     }
 );
 
@@ -233,7 +220,7 @@ on_both_databases!(
             .await;
         let mut ada = Person::register(&server, "ada").await;
         let before = ada.session.access_token.clone();
-        let ears = ada.listen().await;
+        let mut old_ears = ada.listen().await;
 
         server.write_config(&config(&new, &old));
         server.cli(&["reload"]).await.expect(0);
@@ -242,6 +229,8 @@ on_both_databases!(
         ada.api.get("/auth/me").await.expect(200);
         let made_with_the_old = server.api().with_token(&before);
         made_with_the_old.get("/auth/me").await.expect(200);
+        let mut new_ears = ada.listen().await;
+        old_ears.expect_silence().await;
 
         server.write_config(&config(&new, ""));
         server.cli(&["reload"]).await.expect(0);
@@ -252,7 +241,8 @@ on_both_databases!(
         ada.api.get("/auth/me").await.expect(200);
         ada.refresh().await;
         ada.api.get("/auth/me").await.expect(200);
-        drop(ears);
+        assert_eq!(old_ears.closed().await.code, 1008);
+        new_ears.expect_silence().await;
     }
 );
 
@@ -265,14 +255,60 @@ on_both_databases!(
             .start()
             .await;
         let mut ada = Person::register(&server, "ada").await;
+        let mut ears = ada.listen().await;
         server.write_config(&config(&key("22")));
         server.cli(&["reload"]).await.expect(0);
+        assert_eq!(ears.closed().await.code, 1008);
         ada.api
             .get("/auth/me")
             .await
             .expect_error(401, "invalid_credentials");
         ada.refresh().await;
         ada.api.get("/auth/me").await.expect(200);
+        ada.listen().await.expect_silence().await;
+    }
+);
+
+on_both_databases!(
+    a_reload_forgives_no_guesses_and_its_new_limits_hold_at_once,
+    async |backend| {
+        let config = |failures: u32, changes: u32| {
+            format!(
+                "[auth]\nlockout_failures = {failures}\nprofile_changes_per_hour = {changes}\nlockout_secs = 3600\n"
+            )
+        };
+        let server = Server::builder(backend).config(&config(3, 1)).start().await;
+        let ada = Person::register(&server, "ada").await;
+        let eve = Person::register(&server, "eve").await;
+        let api = server.api();
+        let guess = async |name: &str, password: &str| log_in(&api, name, password).await.status;
+        let change_password = async |from: &str| {
+            let change = json!({ "current_password": from, "new_password": NEW });
+            ada.api.post("/auth/password", change).await.status
+        };
+        let say = async |about: &str| {
+            let change = json!({ "about_markdown": about });
+            ada.api.patch("/users/me/profile", change).await.status
+        };
+        for _ in 0..3 {
+            assert_eq!(guess("ada", "not the password").await, 401);
+            assert_eq!(change_password("not the password").await, 401);
+        }
+        assert_eq!(guess("eve", "not the password").await, 401);
+        assert_eq!((say("hello").await, say("hello again").await), (200, 429));
+
+        server.write_config(&config(2, 1));
+        server.cli(&["reload"]).await.expect(0);
+        assert_eq!(guess("ada", PASSWORD).await, 401, "still locked");
+        assert_eq!(change_password(PASSWORD).await, 429);
+        assert_eq!(say("hello again").await, 429);
+        assert_eq!(guess("eve", "not the password").await, 401);
+        assert_eq!(guess("eve", PASSWORD).await, 401, "two are too many now");
+        eve.api.get("/auth/me").await.expect(200);
+
+        server.write_config(&config(2, 2));
+        server.cli(&["reload"]).await.expect(0);
+        assert_eq!(say("hello again").await, 200);
     }
 );
 
@@ -341,6 +377,7 @@ on_both_databases!(
             .env("FILAMENT_HCAPTCHA_SITE_KEY", "site-key")
             .env("FILAMENT_HCAPTCHA_SECRET", "0x0123456789")
             .env("FILAMENT_HCAPTCHA_VERIFY_URL", format!("http://{addr}/"))
+            .env("FILAMENT_LOG__FORMAT", "json")
             .start()
             .await;
         let shown = server.api().get("/auth/captcha").await.expect(200);
@@ -354,9 +391,10 @@ on_both_databases!(
             api.post(path, with(Value::Null))
                 .await
                 .expect_error(400, "invalid_request");
-            api.post(path, with(json!("guessed")))
-                .await
-                .expect_error(403, "captcha_failed");
+            let guessed = api.post(path, with(json!("guessed"))).await;
+            let refused = guessed.expect_error(403, "captcha_failed");
+            let line = security_line(&server, &refused).to_string();
+            assert!(line.contains("127.0.0.1"), "{line}");
             api.post(path, with(json!("solved"))).await.expect(200);
         }
 
@@ -368,6 +406,8 @@ on_both_databases!(
         api.post("/auth/login", with(json!("solved")))
             .await
             .expect_error(503, "service_unavailable");
+        let log = server.log();
+        assert_eq!(log.matches("hCaptcha").count(), 1, "told once: {log}");
         answers.abort();
     }
 );

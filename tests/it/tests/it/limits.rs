@@ -1,5 +1,7 @@
 //! Limits on the wire: how much is too much, and how that is told.
 
+use std::time::Duration;
+
 use filament_test_support::{
     GatewayClient, Person, Server, Visibility, gateway::Frame, on_both_databases,
 };
@@ -117,6 +119,54 @@ on_both_databases!(each_auth_route_has_a_limit_of_its_own, async |backend| {
     server.api().post("/auth/register", bob).await.expect(200);
 });
 
+on_both_databases!(
+    a_limit_announces_itself_also_where_the_answer_is_a_refusal,
+    async |backend| {
+        let server = Server::builder(backend)
+            .env("FILAMENT_AUTH_ROUTE_REQUESTS_PER_MINUTE", 5)
+            .env("FILAMENT_RATE_LIMIT_REQUESTS_PER_MINUTE", 1000)
+            .env("FILAMENT_SOCIAL__FRIEND_REQUESTS_PER_MINUTE_PER_USER", 1)
+            .start()
+            .await;
+        let ada = Person::register(&server, "ada").await;
+        let bob = Person::register(&server, "bob").await;
+        let (route, address) = ("\"route\";q=5;w=60", "\"address\";q=1000;w=60");
+        let wrong = json!({ "username": "nobody", "password": "not the password" });
+        let mut left = Vec::new();
+        let refused = loop {
+            let answer = server.api().post("/auth/login", &wrong).await;
+            let policies = format!("{route}, {address}");
+            assert_eq!(answer.header("ratelimit-policy"), policies, "{answer:?}");
+            let first = answer.header("ratelimit").split(';').nth(1);
+            left.push(first.map(str::to_string));
+            if answer.status != 401 {
+                break answer.expect_error(429, "rate_limited");
+            }
+        };
+        assert!(left.is_sorted_by(|a, b| a >= b), "{left:?}");
+        assert!(
+            refused.header("ratelimit").starts_with("\"route\";r=0;t="),
+            "{refused:?}"
+        );
+
+        let request = json!({ "recipient_user_id": bob.user_id });
+        let first = ada.api.post("/friends/requests", &request).await;
+        assert_eq!(first.header("ratelimit-policy"), address);
+        let second = ada.api.post("/friends/requests", &request).await;
+        let second = second.expect_error(429, "rate_limited");
+        assert_eq!(
+            second.header("ratelimit-policy"),
+            format!("\"operation\";q=1;w=60, {address}")
+        );
+        let told = second.header("ratelimit");
+        let wait = second.header("retry-after");
+        assert!(
+            told.starts_with(&format!("\"operation\";r=0;t={wait}, ")),
+            "{told}"
+        );
+    }
+);
+
 on_both_databases!(a_user_founds_only_so_many_guilds, async |backend| {
     let server = Server::builder(backend)
         .env("FILAMENT_MAX_CREATED_GUILDS_PER_USER", 3)
@@ -144,7 +194,16 @@ on_both_databases!(a_user_has_only_so_many_sockets, async |backend| {
     let bearer = format!("Bearer {}", ada.session.access_token);
     let third = GatewayClient::refused(&server.api(), "", &[("authorization", &bearer)]).await;
     assert_eq!(third.status, 429, "{third:?}");
-    bob.listen().await;
+    let _of_bob = bob.listen().await;
     first.close().await;
+    // The farewell is heard a moment before the place is free.
+    let gone = async {
+        let sockets = "filament_gateway_sockets 2\n";
+        while !server.api().get("/metrics").await.text.contains(sockets) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let gone = tokio::time::timeout(Duration::from_secs(10), gone).await;
+    gone.expect("the socket is forgotten");
     ada.listen().await;
 });

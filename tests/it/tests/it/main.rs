@@ -20,6 +20,7 @@ mod moderation;
 mod operator;
 mod permissions;
 mod profiles;
+mod query_plans;
 mod reactions;
 mod restarts;
 mod schema;

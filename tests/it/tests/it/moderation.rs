@@ -115,7 +115,7 @@ on_both_databases!(
 
         // Somebody who never was a member can be banned too, with a reason and an end.
         let ban = at(&guild, &format!("/members/{}/ban", eve.user_id));
-        let terms = json!({ "reason": "spam", "expires_in_secs": 3 });
+        let terms = json!({ "reason": "spam", "expires_in_secs": 600 });
         ada.api.post(&ban, terms).await.expect(200);
         let bans = ada.api.get(&at(&guild, "/bans")).await.expect(200).body;
         let listed: BTreeSet<&str> = bans["bans"]
@@ -129,6 +129,8 @@ on_both_databases!(
             .post_nothing(&join)
             .await
             .expect_error(403, "directory_join_user_banned");
+        let terms = json!({ "expires_in_secs": 1 });
+        ada.api.post(&ban, terms).await.expect(200);
         while eve.api.post_nothing(&join).await.status != 200 {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
@@ -285,11 +287,16 @@ on_both_databases!(
             }
             target
         };
-        ada.api.post(&bans, target(&eve, Some(3))).await.expect(200);
-        ada.api.post(&bans, target(&bob, None)).await.expect(200);
+        let made = ada.api.post(&bans, target(&eve, Some(600))).await;
+        let made = made.expect(200).body;
         say_from(&eve, "198.51.100.1", &guild, &channel)
             .await
             .expect_error(403, "forbidden");
+        let id = made["ban_ids"][0].as_str().expect("an id");
+        let path = at(&guild, &format!("/ip-bans/{id}"));
+        ada.api.delete(&path).await.expect(200);
+        ada.api.post(&bans, target(&eve, Some(1))).await.expect(200);
+        ada.api.post(&bans, target(&bob, None)).await.expect(200);
         while say_from(&eve, "198.51.100.1", &guild, &channel)
             .await
             .status
@@ -435,5 +442,184 @@ on_both_databases!(
                 "{after:?}"
             );
         }
+    }
+);
+
+on_both_databases!(
+    nobody_is_banned_and_a_member_however_close_the_two_came,
+    async |backend| {
+        const PEOPLE: usize = 48;
+        let server = Server::start(backend).await;
+        let ada = Arc::new(Person::register(&server, "ada").await);
+        let guild = Arc::new(ada.found_guild("engines", Visibility::Public).await);
+        let mut people = Vec::new();
+        for n in 0..PEOPLE {
+            people.push(Person::register(&server, &format!("person{n}")).await);
+        }
+        let races = people.into_iter().map(|person| {
+            let (ada, guild) = (ada.clone(), guild.clone());
+            tokio::spawn(async move {
+                let join = at(&guild, "/join");
+                let (joined, banned) =
+                    tokio::join!(person.api.post_nothing(&join), ada.ban(&guild, &person));
+                assert!(matches!(joined.status, 200 | 403), "{joined:?}");
+                banned.expect(200);
+            })
+        });
+        for race in races.collect::<Vec<_>>() {
+            race.await.expect("is run");
+        }
+        let members = ada.api.get(&at(&guild, "/members")).await.expect(200).body;
+        assert_eq!(members["members"].as_array().map(Vec::len), Some(1));
+        let bans = ada.api.get(&at(&guild, "/bans")).await.expect(200).body;
+        assert_eq!(bans["bans"].as_array().map(Vec::len), Some(PEOPLE));
+    }
+);
+
+on_both_databases!(
+    from_a_banned_address_nobody_edits_or_reacts_and_both_show_from_where_one_acts,
+    async |backend| {
+        let server = behind_a_proxy(backend).await;
+        let ada = Person::register(&server, "ada").await;
+        let eve = Person::register(&server, "eve").await;
+        let guild = ada.found_guild("engines", Visibility::Public).await;
+        let channel = ada.open_channel(&guild, "general").await;
+        eve.try_join_from("198.51.100.1", &guild).await.expect(200);
+        let said = say_from(&eve, "198.51.100.1", &guild, &channel).await;
+        let said = said.expect(200).body;
+        let said = said["message_id"].as_str().expect("an id");
+        let message = format!("{}/{said}", messages_of(&guild, &channel));
+        let reaction = format!("{message}/reactions/x");
+        let from = async |address: &str, method: Method, path: &str| {
+            let request = eve.api.request(method.clone(), path);
+            let mut request = request.header("x-forwarded-for", address);
+            if method == Method::PATCH {
+                request = request.json(&json!({ "content": "changed" }));
+            }
+            eve.api.send(request).await
+        };
+        // Each from another address: all of them are known then.
+        let edited = from("198.51.100.2", Method::PATCH, &message).await;
+        edited.expect(200);
+        let reacted = from("198.51.100.3", Method::POST, &reaction).await;
+        reacted.expect(200);
+        let target = json!({ "target_user_id": eve.user_id });
+        let bans = at(&guild, "/ip-bans/by-user");
+        let made = ada.api.post(&bans, &target).await.expect(200).body;
+        assert_eq!(made["created_count"], 3, "{made}");
+
+        let address = "198.51.100.2";
+        from(address, Method::PATCH, &message)
+            .await
+            .expect_error(403, "forbidden");
+        from(address, Method::POST, &reaction)
+            .await
+            .expect_error(403, "forbidden");
+        // What one has written one may take back from anywhere.
+        from(address, Method::DELETE, &reaction).await.expect(200);
+        from(address, Method::DELETE, &message).await.expect(204);
+    }
+);
+
+on_both_databases!(
+    a_ban_is_neither_shortened_nor_lifted_from_below,
+    async |backend| {
+        let server = Server::start(backend).await;
+        let ada = Person::register(&server, "ada").await;
+        let mia = Person::register(&server, "mia").await;
+        let eve = Person::register(&server, "eve").await;
+        let guild = ada.found_guild("engines", Visibility::Public).await;
+        mia.join(&guild).await;
+        ada.make(&guild, &mia, "moderator").await.expect(200);
+        let ban = at(&guild, &format!("/members/{}/ban", eve.user_id));
+        let lift = at(&guild, &format!("/bans/{}", eve.user_id));
+        let shortly = json!({ "expires_in_secs": 1 });
+
+        ada.ban(&guild, &eve).await.expect(200);
+        mia.api
+            .post(&ban, &shortly)
+            .await
+            .expect_error(403, "forbidden");
+        mia.api.delete(&lift).await.expect_error(403, "forbidden");
+        let bans = ada.api.get(&at(&guild, "/bans")).await.expect(200).body;
+        assert_eq!(bans["bans"][0]["banned_by_user_id"], *ada.user_id);
+        assert_eq!(bans["bans"][0]["expires_at_unix"], Value::Null);
+
+        // Her own she may, and the owner may everybody's.
+        ada.api.delete(&lift).await.expect(200);
+        mia.ban(&guild, &eve).await.expect(200);
+        mia.ban(&guild, &eve).await.expect(200);
+        mia.api.delete(&lift).await.expect(200);
+        mia.ban(&guild, &eve).await.expect(200);
+        ada.api.delete(&lift).await.expect(200);
+    }
+);
+
+on_both_databases!(
+    a_banned_user_who_keeps_trying_is_in_the_audit_log_once,
+    async |backend| {
+        let server = Server::start(backend).await;
+        let ada = Person::register(&server, "ada").await;
+        let eve = Person::register(&server, "eve").await;
+        let guild = ada.found_guild("engines", Visibility::Public).await;
+        ada.ban(&guild, &eve).await.expect(200);
+        for _ in 0..5 {
+            eve.api
+                .post_nothing(&at(&guild, "/join"))
+                .await
+                .expect_error(403, "directory_join_user_banned");
+        }
+        let path = at(&guild, "/audit?action_prefix=member.join_refused");
+        let refused = ada.api.get(&path).await.expect(200).body;
+        assert_eq!(refused["events"].as_array().map(Vec::len), Some(1));
+        assert_eq!(refused["events"][0]["ip_ban_match"], false);
+    }
+);
+
+on_both_databases!(
+    the_audit_log_tells_nobody_of_channels_that_they_do_not_see,
+    async |backend| {
+        let server = Server::start(backend).await;
+        let ada = Person::register(&server, "ada").await;
+        let mia = Person::register(&server, "mia").await;
+        let guild = ada.found_guild("engines", Visibility::Public).await;
+        let open = ada.open_channel(&guild, "open").await;
+        let hidden = ada.open_channel(&guild, "hidden plans").await;
+        let gone = ada.open_channel(&guild, "past plans").await;
+        mia.join(&guild).await;
+        ada.make(&guild, &mia, "moderator").await.expect(200);
+        for channel in [&hidden, &gone] {
+            let see = ["create_message"];
+            let moderators = ada.role_named(&guild, "moderator").await;
+            let whom = format!("role/{}", moderators.role_id);
+            ada.set_override(&guild, channel, &whom, &[], &see)
+                .await
+                .expect(200);
+        }
+        let path = at(&guild, &format!("/channels/{}", hidden.channel_id));
+        let change = json!({ "name": "more hidden plans" });
+        ada.api.patch(&path, change).await.expect(200);
+        let order =
+            json!({ "channel_ids": [&hidden.channel_id, &gone.channel_id, &open.channel_id] });
+        ada.api
+            .post(&at(&guild, "/channels/reorder"), order)
+            .await
+            .expect(200);
+        let path = at(&guild, &format!("/channels/{}", gone.channel_id));
+        ada.api.delete(&path).await.expect(200);
+
+        let path = at(&guild, "/audit?limit=100&action_prefix=channel.");
+        let all = ada.api.get(&path).await.expect(200);
+        let seen = mia.api.get(&path).await.expect(200);
+        assert_eq!(
+            all.body["events"].as_array().map(Vec::len),
+            seen.body["events"].as_array().map(Vec::len),
+            "what was done is told, but not where"
+        );
+        for secret in ["plans", &*hidden.channel_id, &*gone.channel_id] {
+            assert!(all.text.contains(secret), "{secret} for the owner");
+            assert!(!seen.text.contains(secret), "{secret} in {}", seen.text);
+        }
+        assert!(seen.text.contains(&open.channel_id), "{}", seen.text);
     }
 );

@@ -1,6 +1,6 @@
 //! The operator: commands for a running server, given on its machine.
 
-use std::{collections::BTreeSet, os::unix::fs::PermissionsExt};
+use std::{collections::BTreeSet, os::unix::fs::PermissionsExt, time::Duration};
 
 use filament_host::admin::{self, Ask};
 use filament_test_support::{
@@ -61,7 +61,7 @@ async fn commands_of_modules_are_run_and_what_goes_wrong_is_told_plainly() {
     let wrong = run(&server, "note.count", json!({ "user": ada.user_id })).await;
     assert_eq!(wrong["code"], "invalid_request");
     let said = wrong["error"].as_str().expect("words");
-    assert!(said.contains("user_id"), "{said}");
+    assert_eq!(said, "user: unknown field `user`, expected `user_id`");
 
     let unknown = run(&server, "note.burn", json!({})).await;
     assert_eq!(unknown["code"], "not_found");
@@ -168,9 +168,17 @@ on_both_databases!(
             "{told:?}"
         );
         Person::log_in(&server, "bob").await;
-        for refused in ["short\n", ""] {
+        for refused in ["short\n", "", "correct\thorse battery\n"] {
             server.cli_with_secret(&arguments, refused).await.expect(1);
         }
+        let nobody = user(&["list", "--search", "zz"]).await.expect(0);
+        assert_eq!(nobody.json(), json!({ "users": [] }));
+        let nobody = server.cli(&["admin", "user", "list", "--search", "zz"]);
+        let nobody = nobody.await.expect(0);
+        assert_eq!(
+            (nobody.stdout.as_str(), nobody.stderr.as_str()),
+            ("", "no account has `zz` in its name\n")
+        );
 
         // Sessions, one by one and all of them.
         let laptop = log_in(&server, "ada", first_password).await.expect("in");
@@ -194,7 +202,15 @@ on_both_databases!(
             table.starts_with("SESSION") && table.lines().count() == 3 && table.contains(newest),
             "{table}"
         );
-        user(&["sessions", "ada", "--end", newest]).await.expect(0);
+        let odd = user(&["sessions", "ada", "--end", "xyz"]).await.expect(1);
+        assert_eq!(
+            odd.json()["error"],
+            "session_id: must be an id: 26 upper-case characters of Crockford's base 32"
+        );
+        let by_hand = newest.to_ascii_lowercase();
+        user(&["sessions", "ada", "--end", &by_hand])
+            .await
+            .expect(0);
         user(&["sessions", "ada", "--end", newest]).await.expect(1);
         let me = async |session: &Session| {
             let api = server.api().with_token(&session.access_token);
@@ -202,7 +218,12 @@ on_both_databases!(
         };
         assert_eq!((me(&phone).await, me(&laptop).await), (200, 401));
         let ended = user(&["sessions", "ada", "--end-all"]).await.expect(0);
-        assert_eq!(ended.json(), json!({ "ended_sessions": 1 }));
+        assert_eq!(
+            ended.json(),
+            json!({ "user_id": made["user_id"], "username": "Ada", "ended_sessions": 1 })
+        );
+        let none = server.cli(&["admin", "user", "sessions", "ada"]).await;
+        assert_eq!(none.expect(0).stderr, "Ada has no live session\n");
         assert_eq!(me(&phone).await, 401);
 
         // A new password ends what the old one began.
@@ -239,6 +260,78 @@ on_both_databases!(
         }
     }
 );
+
+#[tokio::test]
+async fn what_a_command_did_is_found_in_the_log_by_its_id() {
+    let server = Server::start(Backend::Sqlite).await;
+    let made = run(&server, "user.create", json!({ "username": "ada" })).await;
+    let user_id = made["result"]["user_id"].as_str().expect("an id");
+    let log = server.log();
+    let request_id = |words: &str| {
+        let line = log.lines().find(|line| line.contains(words));
+        let line = line.unwrap_or_else(|| panic!("`{words}` is not in the log"));
+        let id = line.split_once("request_id=").expect("an id").1;
+        let id = id.split_whitespace().next().expect("an id").to_string();
+        (id, line.contains(user_id))
+    };
+    let (done, _) = request_id("a command of the operator is done");
+    assert_eq!(
+        request_id("the operator made an account"),
+        (done, true),
+        "{log}"
+    );
+}
+
+#[tokio::test]
+async fn a_password_that_could_not_be_printed_is_not_lost_in_silence() {
+    let server = Server::start(Backend::Sqlite).await;
+    for (json, name) in [(&[][..], "ada"), (&["--json"][..], "bob")] {
+        let full = std::fs::File::options().write(true).open("/dev/full");
+        let output = server
+            .command()
+            .args(["admin", "user", "create", name])
+            .args(json)
+            .stdout(full.expect("Linux"))
+            .output()
+            .expect("the binary runs");
+        assert_eq!(output.status.code(), Some(74));
+        let said = String::from_utf8_lossy(&output.stderr);
+        for words in [
+            "the account was made",
+            "`admin user reset-password`",
+            "standard output cannot be written",
+        ] {
+            assert!(said.contains(words), "{said}");
+        }
+        server
+            .cli(&["admin", "user", "reset-password", name])
+            .await
+            .expect(0);
+    }
+}
+
+#[tokio::test]
+async fn a_change_that_is_read_twice_is_made_once() {
+    let server = Server::start(Backend::Sqlite).await;
+    let reload = async || server.cli(&["reload", "--json"]).await.expect(0).json();
+    let before = reload().await["report"]["generation"].clone();
+    assert_eq!(reload().await["report"]["generation"], before);
+    let log = server.log();
+    assert!(!log.contains("the change is made"), "{log}");
+
+    // The command and the watch on the file both see the change; whoever comes second finds nothing to do.
+    server.write_config("[http]\nrequest_timeout_secs = 31\n");
+    reload().await;
+    let saved = async {
+        while !server.log().contains("the configuration file was saved") {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let saved = tokio::time::timeout(Duration::from_secs(20), saved).await;
+    saved.expect("the watch sees it");
+    let after = reload().await["report"]["generation"].clone();
+    assert_eq!(after.as_u64(), before.as_u64().map(|before| before + 1));
+}
 
 on_both_databases!(
     every_account_is_listed_once_however_many_there_are,

@@ -4,7 +4,7 @@ use filament_test_support::{
     Answer, Api, Channel, Guild, Person, Server, Visibility,
     http::Method,
     on_both_databases,
-    people::{at, messages_of},
+    people::{PASSWORD, Session, at, messages_of},
 };
 use serde_json::{Value, json};
 
@@ -71,6 +71,10 @@ on_both_databases!(
         assert!(permissions(&rights).contains(&"delete_message"));
 
         let path = at(&guild, &format!("/roles/{}", artist.role_id));
+        ada.give_role(&guild, &artist, &bob).await.expect(200);
+        let change = json!({ "name": "artist", "permissions": ["delete_message"] });
+        ada.api.patch(&path, change).await.expect(200);
+        bobs.expect_silence().await;
         let change = json!({ "name": "painter", "permissions": [], "color_hex": null });
         let changed = ada.api.patch(&path, &change).await.expect(200).body;
         assert_eq!(
@@ -177,6 +181,16 @@ on_both_databases!(
         let all = ada.roles(&guild).await;
         let positions: Vec<i64> = all.iter().map(|role| role.position).collect();
         assert_eq!(positions, (0..64).rev().collect::<Vec<_>>());
+        for name in ["moderator", "member"] {
+            let role = ada.role_named(&guild, name).await;
+            let path = at(&guild, &format!("/roles/{}", role.role_id));
+            ada.api.delete(&path).await.expect_error(403, "forbidden");
+        }
+        let default = at(&guild, "/roles/default");
+        ada.api
+            .post(&default, json!({}))
+            .await
+            .expect_error(400, "invalid_request");
         let everyone = at(&guild, &format!("/roles/{}", all[63].role_id));
         let owner = at(&guild, &format!("/roles/{}", all[0].role_id));
         for path in [&everyone, &owner] {
@@ -411,6 +425,13 @@ on_both_databases!(
                 )
                 .await,
         );
+        // What who joins is given stands above him: clearing it would take it from them.
+        let default = at(&guild, "/roles/default");
+        ada.api
+            .post(&default, json!({ "role_id": moderator.role_id }))
+            .await
+            .expect(200);
+        forbidden(bob.api.post(&default, json!({ "role_id": null })).await);
         // Touching what stands at or above him.
         for high in [&manager, &moderator, &owner] {
             forbidden(bob.give_role(&guild, high, &eve).await);
@@ -545,10 +566,124 @@ on_both_databases!(the_three_standings_map_onto_roles, async |backend| {
     let told = bobs.expect("workspace_member_update").await.data;
     assert_eq!(told["updated_fields"], json!({ "role": "member" }));
     assert_eq!(bob.rights(&guild, &channel).await.body["role"], "member");
+    // Who is made a member holds the role that stands for it, whatever they held before.
+    let member = ada.role_named(&guild, "member").await;
+    ada.take_role(&guild, &member, &bob).await.expect(200);
+    ada.make(&guild, &bob, "member").await.expect(200);
+    let told = bobs
+        .next_that("workspace_role_assignment_add", |data| {
+            data["user_id"] == *bob.user_id
+        })
+        .await;
+    assert_eq!(told.data["role_id"], *member.role_id);
     ada.make(&guild, &bob, "king")
         .await
         .expect_error(400, "invalid_request");
 });
+
+on_both_databases!(
+    a_channel_gives_and_takes_the_right_to_manage_it,
+    async |backend| {
+        let server = Server::start(backend).await;
+        let ada = Person::register(&server, "ada").await;
+        let bob = Person::register(&server, "bob").await;
+        let eve = Person::register(&server, "eve").await;
+        let guild = ada.found_guild("engines", Visibility::Public).await;
+        let channel = ada.open_channel(&guild, "general").await;
+        let other = ada.open_channel(&guild, "other").await;
+        let low = ada.make_role(&guild, "low", &[]).await;
+        let powers = ["manage_channel_overrides", "publish_video"];
+        let manager = json!({ "name": "manager", "permissions": powers, "position": 3 });
+        ada.api
+            .post(&at(&guild, "/roles"), manager)
+            .await
+            .expect(200);
+        let manager = ada.role_named(&guild, "manager").await;
+        bob.join(&guild).await;
+        eve.join(&guild).await;
+        ada.give_role(&guild, &manager, &bob).await.expect(200);
+        let forbidden = |answer: Answer| drop(answer.expect_error(403, "forbidden"));
+        let (low, bobself) = (
+            format!("role/{}", low.role_id),
+            format!("member/{}", bob.user_id),
+        );
+        let video = ["publish_video"];
+
+        // What the owner has denied him he neither lifts nor grants to others there; elsewhere he may.
+        ada.set_override(&guild, &channel, &bobself, &[], &video)
+            .await
+            .expect(200);
+        forbidden(bob.set_override(&guild, &channel, &bobself, &[], &[]).await);
+        forbidden(
+            bob.set_override(&guild, &other, &bobself, &video, &[])
+                .await,
+        );
+        forbidden(bob.set_override(&guild, &channel, &low, &video, &[]).await);
+        bob.set_override(&guild, &other, &low, &video, &[])
+            .await
+            .expect(200);
+        let rights = bob.rights(&guild, &channel).await.expect(200);
+        assert!(!permissions(&rights).contains(&"publish_video"));
+
+        // Without the right in the channel there is nothing to manage; sight may be taken with it.
+        let deny = ["manage_channel_overrides"];
+        ada.set_override(&guild, &channel, &bobself, &[], &deny)
+            .await
+            .expect(200);
+        forbidden(bob.set_override(&guild, &channel, &low, &video, &[]).await);
+        ada.set_override(&guild, &channel, &bobself, &[], &["create_message"])
+            .await
+            .expect(200);
+        bob.set_override(&guild, &channel, &low, &video, &[])
+            .await
+            .expect_error(404, "not_found");
+
+        // Who has it from the channel alone has it there alone.
+        let eves = format!("member/{}", eve.user_id);
+        forbidden(eve.set_override(&guild, &channel, &low, &[], &video).await);
+        let helper = ada.make_role(&guild, "helper", &[]).await;
+        ada.set_override(&guild, &channel, &eves, &deny, &[])
+            .await
+            .expect(200);
+        let helpers = format!("role/{}", helper.role_id);
+        eve.set_override(&guild, &channel, &helpers, &[], &video)
+            .await
+            .expect(200);
+        forbidden(
+            eve.set_override(&guild, &other, &helpers, &[], &video)
+                .await,
+        );
+    }
+);
+
+on_both_databases!(
+    what_a_channel_says_of_the_rights_of_a_guild_holds_nowhere_else,
+    async |backend| {
+        let server = Server::start(backend).await;
+        let ada = Person::register(&server, "ada").await;
+        let bob = Person::register(&server, "bob").await;
+        let eve = Person::register(&server, "eve").await;
+        let guild = ada.found_guild("engines", Visibility::Public).await;
+        let channel = ada.open_channel(&guild, "general").await;
+        bob.join(&guild).await;
+        eve.join(&guild).await;
+        let whom = format!("member/{}", bob.user_id);
+        let rights = ["ban_member", "view_audit_log", "manage_roles"];
+        ada.set_override(&guild, &channel, &whom, &rights, &[])
+            .await
+            .expect(200);
+        bob.kick(&guild, &eve).await.expect_error(403, "forbidden");
+        bob.api
+            .get(&at(&guild, "/audit"))
+            .await
+            .expect_error(403, "audit_access_denied");
+        let path = at(&guild, &format!("/channels/{}", channel.channel_id));
+        bob.api
+            .patch(&path, json!({ "name": "mine" }))
+            .await
+            .expect_error(403, "forbidden");
+    }
+);
 
 /// Who asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -584,6 +719,10 @@ enum May {
     Owners,
     /// To join a public guild: everybody but who is banned.
     Joiners,
+    /// What is the owner's own; for everybody else there is no such thing.
+    OwnerAlone,
+    /// What is between the member and the owner; for everybody else there is no such thing.
+    MemberAndOwner,
 }
 
 impl May {
@@ -601,6 +740,9 @@ impl May {
         };
         let needed = match self {
             Self::All(status) | Self::SignedIn(status) => return status,
+            Self::OwnerAlone if kind == Kind::Owner => return success,
+            Self::MemberAndOwner if matches!(kind, Kind::Member | Kind::Owner) => return success,
+            Self::OwnerAlone | Self::MemberAndOwner => return 404,
             Self::Joiners if kind == Kind::Banned => return 403,
             Self::Joiners => 0,
             Self::Members => 1,
@@ -632,9 +774,9 @@ fn row(operation: &'static str, may: May, body: Option<Value>) -> Row {
     }
 }
 
-/// Every route of the product. `owner` stands in a body for the id of the victim, `role` and `channels` for those that are there.
+/// Every route of the product. What stands in braces in a path or a body is filled in by [`Stage::fill`].
 fn table() -> Vec<Row> {
-    use May::{All, Joiners, Members, Moderators, Owners, SignedIn};
+    use May::{All, Joiners, MemberAndOwner, Members, Moderators, OwnerAlone, Owners, SignedIn};
     let say = || Some(json!({ "content": "hello" }));
     let override_body = || Some(json!({ "allow": [], "deny": [] }));
     let no_content = |operation, may| Row {
@@ -666,7 +808,52 @@ fn table() -> Vec<Row> {
             All(401),
             Some(json!({ "refresh_token": "nonsense" })),
         ),
+        row("GET /auth/captcha", All(200), None),
         row("GET /auth/me", SignedIn(200), None),
+        row("GET /auth/sessions", SignedIn(200), None),
+        row("DELETE /auth/sessions", SignedIn(204), None),
+        no_content("DELETE /auth/sessions/{session_id}", OwnerAlone),
+        // Everybody keeps their password, so that they can log in below.
+        row(
+            "POST /auth/password",
+            SignedIn(400),
+            Some(json!({ "current_password": PASSWORD, "new_password": PASSWORD })),
+        ),
+        row(
+            "PATCH /users/me/profile",
+            SignedIn(200),
+            Some(json!({ "about_markdown": "hello" })),
+        ),
+        row("GET /users/{user_id}/profile", SignedIn(200), None),
+        row(
+            "POST /users/lookup",
+            SignedIn(200),
+            Some(json!({ "user_ids": ["{user_id}"] })),
+        ),
+        // No module keeps pictures yet.
+        row("POST /users/me/profile/avatar", SignedIn(503), None),
+        row("POST /users/me/profile/banner", SignedIn(503), None),
+        row("DELETE /users/me/profile/avatar", SignedIn(200), None),
+        row("DELETE /users/me/profile/banner", SignedIn(200), None),
+        row("GET /users/{user_id}/avatar", All(404), None),
+        row("GET /users/{user_id}/banner", All(404), None),
+        row("GET /friends", SignedIn(200), None),
+        row("GET /friends/requests", SignedIn(200), None),
+        row(
+            "POST /friends/requests",
+            SignedIn(200),
+            Some(json!({ "recipient_user_id": "{user_id}" })),
+        ),
+        no_content("DELETE /friends/requests/{request_id}", MemberAndOwner),
+        row(
+            "POST /friends/requests/{request_id}/accept",
+            OwnerAlone,
+            None,
+        ),
+        row("DELETE /friends/{user_id}", SignedIn(204), None),
+        row("GET /blocks", SignedIn(200), None),
+        row("POST /blocks/{user_id}", SignedIn(204), None),
+        row("DELETE /blocks/{user_id}", SignedIn(204), None),
         row(
             "POST /guilds",
             SignedIn(200),
@@ -871,9 +1058,9 @@ impl Stage {
     }
 
     /// A guild of the owner with everybody where they belong.
-    async fn props(&self) -> Props {
+    async fn props(&self, visibility: Visibility) -> Props {
         let owner = &self.owner;
-        let guild = owner.found_guild("engines", Visibility::Public).await;
+        let guild = owner.found_guild("engines", visibility).await;
         for person in [&self.member, &self.moderator, &self.victim] {
             let add = at(&guild, &format!("/members/{}", person.user_id));
             owner.api.post_nothing(&add).await.expect(200);
@@ -882,7 +1069,9 @@ impl Stage {
             .make(&guild, &self.moderator, "moderator")
             .await
             .expect(200);
-        owner.ban(&guild, &self.banned).await.expect(200);
+        // By the moderator, who then may lift it too.
+        let ban = self.moderator.ban(&guild, &self.banned).await;
+        ban.expect(200);
         let channel = owner.open_channel(&guild, "general").await;
         let message = owner.say(&guild, &channel, "hello").await;
         let role = owner.make_role(&guild, "artist", &[]).await;
@@ -921,6 +1110,14 @@ impl Stage {
             .replace("{kind}", "role")
             .replace("{id}", &children.role_id)
             .replace("{emoji}", "x");
+        if text.contains("{session_id}") {
+            let id = self.another_session_of_the_owner().await;
+            text = text.replace("{session_id}", &id);
+        }
+        if text.contains("{request_id}") {
+            let request = self.member.ask_friendship(&self.owner).await;
+            text = text.replace("{request_id}", &request.request_id);
+        }
         if text.contains("{role_ids}") {
             let roles = self.owner.roles(&guild.guild).await;
             let movable = roles.iter().filter(|role| !role.is_system);
@@ -933,6 +1130,13 @@ impl Stage {
             text = text.replace("\"{channel_ids}\"", &json!(ids).to_string());
         }
         text
+    }
+
+    async fn another_session_of_the_owner(&self) -> String {
+        let credentials = json!({ "username": self.owner.name, "password": PASSWORD });
+        let anybody = self.owner.api.without_token();
+        let session: Session = anybody.post("/auth/login", credentials).await.read();
+        session.id().to_owned()
     }
 
     async fn ask(&self, row: &Row, kind: Kind, guild: &Props, children: &Props) -> Answer {
@@ -963,6 +1167,10 @@ on_both_databases!(
     async |backend| {
         let server = Server::builder(backend)
             .env("FILAMENT_TRUSTED_PROXY_CIDRS", "127.0.0.0/8")
+            .env(
+                "FILAMENT_SOCIAL__FRIEND_REQUESTS_PER_MINUTE_PER_USER",
+                1_000,
+            )
             .start()
             .await;
         let stage = Stage::set(&server).await;
@@ -984,7 +1192,7 @@ on_both_databases!(
         let mut wrong = Vec::new();
         for row in &table {
             let guild_route = row.operation.contains("{guild_id}");
-            let mut props = stage.props().await;
+            let mut props = stage.props(Visibility::Public).await;
             for kind in KINDS {
                 let mut expected = row.may.status(kind, row.success);
                 // The last owner cannot leave.
@@ -999,13 +1207,24 @@ on_both_databases!(
                     ));
                 }
                 if guild_route && answer.status < 300 && row.may != May::Members {
-                    props = stage.props().await;
+                    props = stage.props(Visibility::Public).await;
                 }
             }
             if !guild_route {
                 continue;
             }
-            let other = stage.props().await;
+            // Of a private guild nobody knows but its members.
+            let private = stage.props(Visibility::Private).await;
+            for kind in [Kind::Stranger, Kind::Banned] {
+                let answer = stage.ask(row, kind, &private, &private).await;
+                if answer.status != 404 {
+                    wrong.push(format!(
+                        "{} of a private guild by {kind:?}: {answer:?}",
+                        row.operation
+                    ));
+                }
+            }
+            let other = stage.props(Visibility::Public).await;
             if has_a_child(row.operation) {
                 let answer = stage.ask(row, Kind::Owner, &props, &other).await;
                 // The override of a standing names the role by its word, which every guild has; its channel is foreign all the same.

@@ -1,12 +1,35 @@
 //! The life of a session, seen from outside.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use filament_test_support::{GatewayClient, Person, Server, on_both_databases, people::PASSWORD};
-use serde_json::json;
+use filament_test_support::{
+    Answer, Backend, GatewayClient, Person, Server, TestDatabase, on_both_databases,
+    people::PASSWORD,
+};
+use sea_orm::{ConnectionTrait, DatabaseConnection, TransactionTrait};
+use serde_json::{Value, json};
 
 /// What a log-out may take until everything of the session is dead.
 const SOON: Duration = Duration::from_secs(1);
+
+/// The line of the security log about a request, of a server whose log is JSON.
+pub(crate) fn security_line(server: &Server, answer: &Answer) -> Value {
+    server
+        .log()
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .find(|line| {
+            line["target"] == "filament::security"
+                && line.to_string().contains(answer.header("x-request-id"))
+        })
+        .unwrap_or_else(|| panic!("no line about {answer:?}"))
+}
+
+async fn connect(database: &TestDatabase) -> DatabaseConnection {
+    sea_orm::Database::connect(&database.url)
+        .await
+        .expect("a connection")
+}
 
 on_both_databases!(
     registering_and_logging_in_give_nothing_away,
@@ -146,3 +169,100 @@ on_both_databases!(a_log_out_ends_tokens_and_sockets_at_once, async |backend| {
     other_ears.expect_silence().await;
     other.api.get("/auth/me").await.expect(200);
 });
+
+on_both_databases!(
+    a_refresh_that_the_database_holds_up_can_be_tried_again,
+    async |backend: Backend| {
+        for (request_timeout_secs, status, code) in [
+            (1, 408, "request_timeout"),
+            (10, 503, "service_unavailable"),
+        ] {
+            let database = backend.database().await.expect("a database");
+            let server = Server::builder(backend)
+                .database(database.clone())
+                .env("FILAMENT_HTTP__REQUEST_TIMEOUT_SECS", request_timeout_secs)
+                .start()
+                .await;
+            let mut ada = Person::register(&server, "ada").await;
+
+            // Somebody else writes to all sessions, and takes their time.
+            let other = connect(&database).await.begin().await.expect("begins");
+            other
+                .execute_unprepared("UPDATE sessions SET refreshed_at_ms = refreshed_at_ms")
+                .await
+                .expect("held");
+            let token = json!({ "refresh_token": ada.session.refresh_token });
+            server
+                .api()
+                .post("/auth/refresh", token)
+                .await
+                .expect_error(status, code);
+            other.rollback().await.expect("let go");
+
+            ada.refresh().await;
+            ada.api.get("/auth/me").await.expect(200);
+        }
+    }
+);
+
+on_both_databases!(
+    a_session_whose_time_is_up_takes_its_sockets_and_access_tokens_along,
+    async |backend: Backend| {
+        let database = backend.database().await.expect("a database");
+        let server = Server::builder(backend)
+            .database(database.clone())
+            .start()
+            .await;
+        let ada = Person::register(&server, "ada").await;
+        let other = Person::log_in(&server, "ada").await;
+        let mut ears = ada.listen().await;
+        let mut other_ears = other.listen().await;
+        let (session_id, _) = ada.session.refresh_token.split_once('.').expect("an id");
+        let now_ms = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .expect("after 1970")
+            .as_millis();
+        let expire = format!(
+            "UPDATE sessions SET expires_at_ms = {now_ms} WHERE session_id = '{session_id}'"
+        );
+        let db = connect(&database).await;
+        db.execute_unprepared(&expire).await.expect("expired");
+
+        assert_eq!(ears.closed().await.code, 1008);
+        ada.api
+            .get("/auth/me")
+            .await
+            .expect_error(401, "invalid_credentials");
+        other_ears.expect_silence().await;
+        other.api.get("/auth/me").await.expect(200);
+    }
+);
+
+on_both_databases!(
+    what_is_refused_without_looking_at_the_password_is_in_the_security_log_too,
+    async |backend| {
+        let server = Server::builder(backend)
+            .env("FILAMENT_LOG__FORMAT", "json")
+            .env("FILAMENT_AUTH__LOCKOUT_FAILURES", 1)
+            .env("FILAMENT_AUTH__LOCKOUT_ADDRESS_FAILURES", 1)
+            .start()
+            .await;
+        let ada = Person::register(&server, "ada").await;
+        let wrong = json!({ "current_password": "another password", "new_password": PASSWORD });
+        let password = "/auth/password";
+        let locks = ada.api.post(password, &wrong).await.expect(401);
+        let locked = ada.api.post(password, &wrong).await.expect(429);
+        let line = security_line(&server, &locks).to_string();
+        assert!(line.contains("\"locks_account\":true"), "{line}");
+
+        let log_in = json!({ "username": "nobody", "password": PASSWORD });
+        let api = server.api();
+        api.post("/auth/login", &log_in).await.expect(401);
+        let address = api.post("/auth/login", &log_in).await.expect(429);
+        for (answer, whose) in [(&locked, Some(&ada.user_id)), (&address, None)] {
+            let line = security_line(&server, answer).to_string();
+            assert!(line.contains("127.0.0.1"), "{line}");
+            assert!(whose.is_none_or(|user_id| line.contains(user_id)), "{line}");
+        }
+    }
+);

@@ -376,3 +376,68 @@ fn an_address_is_banned_until_its_ban_ends() {
     roster.apply(Fact::IpBanGone(address));
     assert!(!roster.is_address_banned(address, 0));
 }
+
+#[test]
+fn a_channel_is_seen_by_everyone_only_when_it_is_hidden_from_nobody() {
+    let names = Names::new();
+    let mut roster = Roster::new(Visibility::Public);
+    let sight = 1 << Permission::CreateMessage as u16;
+    for step in [Step::Role(0, sight), Step::Role(4, 0), Step::Channel(0)] {
+        roster.apply(fact(&names, &step));
+    }
+    let mut seen_after = |step| {
+        roster.apply(fact(&names, &step));
+        roster.is_seen_by_everyone(names.channels[0])
+    };
+    assert!(seen_after(Step::RoleOverride(0, 4, sight, 0)));
+    assert!(!seen_after(Step::RoleOverride(0, 4, 0, sight)));
+    assert!(seen_after(Step::RoleOverride(0, 4, 0, 0)));
+    assert!(!seen_after(Step::MemberOverride(0, 0, 0, sight)));
+    assert!(seen_after(Step::MemberOverride(0, 0, 0, 0)));
+    assert!(!seen_after(Step::RoleOverride(0, 0, 0, sight)));
+}
+
+#[test]
+fn the_channels_of_a_guild_fit_into_one_answer() {
+    let ids = Ids::default();
+    let mut roster = Roster::new(Visibility::Public);
+    let of = |letters: usize| Channel {
+        channel_id: ids.next(),
+        name: "general".into(),
+        kind: ChannelKind::Text,
+        topic: "\u{4e00}".repeat(letters),
+    };
+    let mut channel = of(1_024);
+    while roster.has_room_for(&channel) {
+        roster.apply(Fact::Channel {
+            channel: std::mem::replace(&mut channel, of(1_024)),
+            position: 0,
+        });
+    }
+    let all: Vec<&Channel> = roster.channels.values().map(|one| &one.channel).collect();
+    let bytes = serde_json::to_string(&all).expect("JSON").len();
+    assert!((60_000..CHANNELS_BYTES_MAX + 1).contains(&bytes), "{bytes}");
+    let (mut longer, mut shorter) = (all[0].clone(), all[0].clone());
+    longer
+        .topic
+        .push_str(&"x".repeat(CHANNELS_BYTES_MAX - bytes + 2));
+    shorter.topic.clear();
+    assert!(!roster.has_room_for(&longer) && roster.has_room_for(&shorter));
+}
+
+#[test]
+fn of_those_a_channel_speaks_of_only_who_has_left_makes_room() {
+    let names = Names::new();
+    let mut roster = Roster::new(Visibility::Public);
+    roster.apply(fact(&names, &Step::Channel(0)));
+    for user in 0..3 {
+        roster.apply(fact(&names, &Step::Member(user, Vec::new())));
+        roster.apply(fact(&names, &Step::MemberOverride(0, user, 1, 0)));
+    }
+    assert_eq!(roster.overridden_leaver(names.channels[0]), None);
+    for user in [2, 1] {
+        roster.apply(fact(&names, &Step::MemberGone(user)));
+    }
+    let leaver = roster.overridden_leaver(names.channels[0]);
+    assert_eq!(leaver, Some(names.users[1]));
+}

@@ -89,9 +89,10 @@ fn a_key_is_explained_by_its_comment() {
     assert!(text.ends_with("filament.toml:3; default: 30)"), "{text}");
     assert_eq!(explain(&loaded, Some("gateway")).len(), 11);
     assert_eq!(explain(&loaded, Some("gate")), []);
-    assert_eq!(
-        nearest_key(&loaded, "gateway.ping_interval"),
-        Some("gateway.ping_interval_secs")
+    assert!(
+        explain(&loaded, Some("database.url"))[0]
+            .to_string()
+            .ends_with("database.url = (unset) (default)")
     );
 }
 
@@ -169,11 +170,25 @@ fn a_key_may_go_by_its_variable() {
     assert_eq!(key("FILAMENT_PROFILE"), "profile");
     assert_eq!(key("filament_database_url"), "");
     assert_eq!(key("FILAMENT_LIVEKIT_URL"), "");
-    assert_eq!(
-        nearest_key(&loaded, "FILAMENT_DATABSE_URL"),
-        Some("database.url")
-    );
-    assert_eq!(nearest_key(&loaded, "auth.x"), None);
+}
+
+#[test]
+fn an_unknown_key_is_answered_as_loading_would_answer_it() {
+    let suggestion = |key: &str| {
+        let explained = explain_from(SECTIONS, MODULES, &Inputs::default(), Some(key));
+        explained.suggestion
+    };
+    for (asked, meant) in [
+        ("gateway.ping_interval", "gateway.ping_interval_secs"),
+        ("gatewy", "gateway"),
+        ("FILAMENT_DATABSE_URL", "FILAMENT_DATABASE_URL"),
+    ] {
+        let said = format!("did you mean `{meant}`?");
+        assert_eq!(suggestion(asked), Some(said));
+    }
+    assert_eq!(suggestion("auth.x"), None);
+    let said = suggestion("modules.zzz").unwrap();
+    assert!(said.starts_with("this build has the modules "), "{said}");
 }
 
 #[test]
@@ -192,12 +207,15 @@ fn a_configuration_with_problems_is_explained() {
     assert_eq!(of("auth.port"), (80.into(), true));
     assert_eq!(of("database.url"), (serde_json::Value::Null, true));
     assert_eq!(explained.problems, site.load().err());
-    assert_eq!(explained.nearest, None);
+    assert_eq!(explained.suggestion, None);
     assert!(!format!("{explained:?}").contains("hunter2"));
 
     let none = explain_from(SECTIONS, MODULES, &site.inputs, Some("auth.prot"));
     assert_eq!(none.explanations, []);
-    assert_eq!(none.nearest.as_deref(), Some("auth.port"));
+    assert_eq!(
+        none.suggestion.as_deref(),
+        Some("did you mean `auth.port`?")
+    );
     assert_eq!(
         explain_from(SECTIONS, MODULES, &Inputs::default(), None).problems,
         None

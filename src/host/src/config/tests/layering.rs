@@ -163,6 +163,42 @@ fn dev_keeps_everything_in_the_data_folder() {
 }
 
 #[test]
+fn the_data_folder_is_known_unless_something_leaves_it_in_doubt() {
+    let named = "[data]\ndir = \"/srv/filament\"\n";
+    let dir = |site: Site| data_dir(SECTIONS, MODULES, &site.inputs);
+    for site in [
+        Site::new().file(named),
+        Site::new().file(&format!(
+            "{named}[gateway]\nping_interval_secs = 0\nping = 1\n"
+        )),
+        Site::new()
+            .file(named)
+            .var("FILAMENT_PROFILE", "production")
+            .var("FILAMENT_MODULES__CHAT", "perhaps"),
+        Site::new()
+            .file("[data]\ndir = \"/elsewhere\"\n")
+            .var("FILAMENT_DATA__DIR", "/srv/filament"),
+        Site::new().secret_file("FILAMENT_DATA__DIR_FILE", "/srv/filament\n"),
+    ] {
+        assert_eq!(dir(site), Ok(PathBuf::from("/srv/filament")));
+    }
+    let mut missing = Site::new();
+    missing.inputs.file = Some(missing.path("filamnt.toml"));
+    for site in [
+        missing,
+        Site::new().file("[data\n"),
+        Site::new().file("[dta]\ndir = \"/srv/filament\"\n"),
+        Site::new().file("[data]\ndri = \"/srv/filament\"\n"),
+        Site::new().file("[data]\ndir = 7\n"),
+        Site::new().var("FILAMENT_DATA_DRI", "/srv/filament"),
+        Site::new().var("FILAMENT_DATA__DIR_FILE", "/nowhere/at/all"),
+    ] {
+        let problems = dir(site).expect_err("it is in doubt");
+        assert_eq!(problems.iter().count(), 1, "{problems}");
+    }
+}
+
+#[test]
 fn sections_are_handed_out_by_name_and_type() {
     let loaded = Site::new().loaded();
     assert!(loaded.section::<host::Gateway>("gateway").is_ok());

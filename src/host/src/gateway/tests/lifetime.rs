@@ -66,6 +66,22 @@ async fn a_session_that_ended_has_no_sockets_and_gets_none() {
 }
 
 #[tokio::test]
+async fn a_key_that_is_trusted_no_more_has_no_sockets_and_gets_none() {
+    let world = World::new(|_| {});
+    let (mut one, mut other) = (world.opened(user(1)).await, world.opened(user(2)).await);
+    world.loses_key_of(user(1));
+    world.hub.modules_changed(&[], &[], 2);
+    assert_eq!(one.is_closed().await.0, 1008);
+    let late = world
+        .try_open(user(1))
+        .map(|_| ())
+        .expect_err("the key is lost");
+    assert_eq!(late.code().status, 401);
+    other.is_silent().await;
+    assert_eq!(world.hub.open_sockets(), 1);
+}
+
+#[tokio::test]
 async fn there_is_a_limit_for_a_user_and_for_an_address() {
     let world = World::new(|settings| {
         settings.max_sockets_per_user = 2;
