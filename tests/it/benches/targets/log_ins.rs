@@ -289,7 +289,7 @@ pub(crate) async fn timing(postgres: &Arc<Postgres>) {
         &mut http,
         200,
         ["registering a taken name", "a free name"],
-        |round| [register("ada"), register(&format!("p{round}"))],
+        |round| [register("ada"), register(&format!("person_{round}"))],
     )
     .await;
 }
